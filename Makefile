@@ -1,0 +1,44 @@
+# Each target sets up what it needs in .venv. `make help` lists them.
+SHELL := /bin/sh
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+DEMO_DIR ?= demo-data
+export SPXDATA_REFERENCE ?= ../shared
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lock docs clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## Download three trading days from an emulated Terminal and look at them
+	$(BIN)/spxdata demo --data-dir $(DEMO_DIR)
+
+test: $(READY) ## Run the tests (coverage floor 90 %), real data included where SPXDATA_REFERENCE has it
+	$(BIN)/python -m pytest
+
+check: $(READY) ## Lint, types, import contract, generated documentation, lock
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python scripts/make_docs.py --check
+	@if grep -n '://' requirements.lock; then echo 'requirements.lock: no URL may stand in it' >&2; exit 1; fi
+
+lock: $(READY) ## Pin the newest dependencies with their hashes
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade \
+	  --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
+
+docs: $(READY) ## Write the generated parts of the documentation
+	$(BIN)/python scripts/make_docs.py
+
+clean: ## Remove .venv, caches and demo data
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist build $(DEMO_DIR)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
