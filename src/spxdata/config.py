@@ -1,0 +1,350 @@
+"""Frozen settings: flags > environment > .env > spxdata.toml > default; remembers where each value came from.
+
+A setting is one line of a section below: its type, what it is for, what it accepts, its default. The table
+`SETTINGS`, the names of variables, the error messages and `spxdata config` are derived from that line.
+"""
+
+import difflib
+import io
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple, get_type_hints
+from urllib.parse import urlsplit
+
+from spxdata.errors import ConfigError
+from spxdata.model import parse_root
+from spxdata.schema import DATASETS, DEFAULT_DATASET
+
+#: Requests that a v3 account may have at the same time, by subscription.
+TIER_LIMITS: Final[Mapping[str, int]] = {"free": 1, "value": 2, "standard": 4, "professional": 8}
+
+#: Variables of ours that are no settings, and what they are.
+RESERVED: Final[Mapping[str, str]] = {
+    "SPXDATA_CONFIG": "path of the settings file, instead of spxdata.toml",
+    "SPXDATA_NOW": "the time to take as now",
+    "SPXDATA_REFERENCE": "folder of recorded data for the tests",
+}
+
+_DEFAULT_URL = "http://127.0.0.1:25503/v3"
+_PREFIX = "SPXDATA_"
+_RATES = ("m1", "m3", "m6", "y1", "y2", "y3", "y5", "y7", "y10", "y20", "y30")  # of the Treasury
+
+
+class Accepts(NamedTuple):
+    """What may be given for a setting: a reader that raises ValueError for anything else, and words for people."""
+
+    read: Callable[[object], object]
+    allowed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A line of the table of settings.
+
+    Attributes:
+        help: What it is for, on one line.
+        accepts: What may be given.
+        flag: Its option on the command line, if it has one.
+        brief: What the original architecture document calls it; suggested from.
+        key: Its name: section.name (filled in by the table).
+        default: Its value when nothing is given (filled in by the table).
+    """
+
+    help: str
+    accepts: Accepts
+    flag: str = ""
+    brief: str = ""
+    key: str = ""
+    default: object = None
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable, such as SPXDATA_STORAGE__DATA_DIRECTORY."""
+        return _PREFIX + self.key.upper().replace(".", "__")
+
+    def read(self, value: object, origin: str) -> object:
+        """Build the setting's value.
+
+        Raises:
+            ConfigError: The value is not allowed.
+        """
+        try:
+            return self.accepts.read(value)
+        except (ValueError, RuntimeError, ConfigError):  # RuntimeError: ~ without a home directory
+            raise ConfigError(
+                f"{self.key}: {str(value)!r} (from {origin}) is not allowed.",
+                hint=f"Allowed: {self.accepts.allowed}.",
+            ) from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError
+    return value.strip()
+
+
+def _one_of(*words: str) -> Accepts:
+    def read(value: object) -> str:
+        word = str(value).strip().lower()
+        if word not in words:
+            raise ValueError
+        return word
+
+    return Accepts(read, ", ".join(words))
+
+
+def _number(build: type[int | float], words: str, least: float, most: float) -> Accepts:
+    def read(value: object) -> float:
+        if isinstance(value, str):
+            value = build(value)
+        if isinstance(value, bool) or not isinstance(value, int | build) or not least <= value <= most:
+            raise ValueError
+        return build(value)
+
+    return Accepts(read, f"{words} from {least:g} to {most:g}")
+
+
+def _auto_or(accepts: Accepts) -> Accepts:
+    def read(value: object) -> object:
+        return None if value is None or str(value).strip().lower() == "auto" else accepts.read(value)
+
+    return Accepts(read, f"auto (the tier's limit less one), or {accepts.allowed}")
+
+
+def _read_url(value: object) -> str:
+    match = re.fullmatch(r"(https?://[\w.:\[\]-]*[\w\]])(/v3)?/*", _text(value))
+    if match is None or not urlsplit(match[1]).hostname or urlsplit(match[1]).port == 0:
+        raise ValueError
+    return f"{match[1]}/v3"
+
+
+def _read_path(value: object) -> Path:
+    return Path(_text(str(value) if isinstance(value, Path) else value)).expanduser()
+
+
+_URL = Accepts(_read_url, "an address such as http://127.0.0.1:25503, with or without /v3")
+_ROOT = Accepts(lambda value: parse_root(_text(value)), "an option root such as SPXW or SPX")
+_PATH = Accepts(_read_path, "the path of a folder")
+_TIER = _one_of(*TIER_LIMITS)
+_TIMEOUT = _number(float, "seconds", 0.01, 3600)
+_DATASET = _one_of(*DATASETS)
+_DAYS = _number(int, "a whole number", 0, 3650)
+_WORKERS = _auto_or(_number(int, "a whole number", 1, max(TIER_LIMITS.values())))
+_RETRIES = _number(int, "a whole number", 0, 10)
+_WAIT = _number(float, "seconds", 0, 600)
+_MEGABYTES = _number(int, "a whole number", 1, 65536)
+_VERSION = _one_of("latest", "1")
+_RATE = _one_of("sofr", *(f"treasury_{term}" for term in _RATES))
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSettings:
+    """How the Terminal is reached, and how long it may be silent."""
+
+    url: Annotated[str, Setting("the Terminal's address", _URL, "--terminal", "thetaData.baseUrl")] = _DEFAULT_URL
+    tier: Annotated[str, Setting("your ThetaData subscription", _TIER)] = "standard"
+    connect_timeout: Annotated[float, Setting("longest wait for a connection", _TIMEOUT)] = 3.0
+    list_timeout: Annotated[float, Setting("longest silence when asking for a list", _TIMEOUT)] = 5.0
+    first_byte_timeout: Annotated[float, Setting("longest wait for the first byte of data", _TIMEOUT)] = 120.0
+    idle_timeout: Annotated[float, Setting("longest silence between bytes of data", _TIMEOUT)] = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadSettings:
+    """What is downloaded, how much of it at once, and how stubbornly."""
+
+    root: Annotated[str, Setting("option root", _ROOT, "--root")] = "SPXW"
+    dataset: Annotated[str, Setting("kind of data", _DATASET, "--dataset")] = DEFAULT_DATASET
+    max_dte: Annotated[int, Setting("most days to expiration", _DAYS, "--max-dte", "download.maxDTE")] = 60
+    concurrency: Annotated[
+        int | None, Setting("requests at once", _WORKERS, "--concurrency", "download.concurrentExpirations")
+    ] = None
+    retries: Annotated[int, Setting("tries after the first", _RETRIES, brief="download.retryAttempts")] = 3
+    retry_wait: Annotated[float, Setting("wait before the first retry, then doubled", _WAIT)] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where the archive lies, and what writing it may take."""
+
+    data_directory: Annotated[Path, Setting("the archive", _PATH, "--data-dir", "storage.dataDirectory")] = Path("data")
+    sort_memory_mb: Annotated[int, Setting("megabytes for sorting, over all attempts", _MEGABYTES)] = 256
+
+
+@dataclass(frozen=True, slots=True)
+class GreeksSettings:
+    """Which greeks the Terminal computes."""
+
+    version: Annotated[str, Setting("version of the vendor's greeks", _VERSION)] = "latest"
+    rate_type: Annotated[str, Setting("interest rate in the vendor's greeks", _RATE)] = "sofr"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, by section.
+
+    Example:
+        >>> Settings().workers()
+        3
+
+    Attributes:
+        terminal: How the Terminal is reached.
+        download: What is downloaded.
+        storage: Where the archive lies.
+        greeks: Which greeks the Terminal computes.
+        origins: Where each value came from, by key; empty for settings built in code.
+    """
+
+    terminal: TerminalSettings = field(default_factory=TerminalSettings)
+    download: DownloadSettings = field(default_factory=DownloadSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    greeks: GreeksSettings = field(default_factory=GreeksSettings)
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def workers(self) -> int:
+        """Return how many requests to have at the same time."""
+        if self.download.concurrency is not None:
+            return self.download.concurrency
+        return max(1, TIER_LIMITS[self.terminal.tier] - 1)
+
+
+_SECTIONS: Final[Mapping[str, type[Any]]] = {
+    name: section for name, section in get_type_hints(Settings).items() if name != "origins"
+}
+
+#: Every setting by its key.
+SETTINGS: Final[Mapping[str, Setting]] = {
+    f"{section}.{name}": replace(hint.__metadata__[0], key=f"{section}.{name}", default=getattr(cls(), name))
+    for section, cls in _SECTIONS.items()
+    for name, hint in get_type_hints(cls, include_extras=True).items()
+}
+
+#: The command line's option of each setting that has one.
+FLAG_NAMES: Final[Mapping[str, str]] = {key: setting.flag for key, setting in SETTINGS.items() if setting.flag}
+
+_Given = dict[str, tuple[object, str]]  # by key: what was given, and where
+
+
+def load(*, flags: Mapping[str, object] | None = None, environ: Mapping[str, str], directory: Path) -> Settings:
+    """Read the settings: flags before environment before .env before spxdata.toml before defaults.
+
+    Args:
+        flags: What the command line gave, by key; None stands for "not given".
+        environ: The environment.
+        directory: Where .env and spxdata.toml are looked for.
+
+    Raises:
+        ConfigError: A file is unreadable, a key unknown, or a value not allowed.
+    """
+    dotenv = _read_dotenv(directory / ".env")
+    given: _Given = {key: (setting.default, "default") for key, setting in SETTINGS.items()}
+    named = {**dotenv, **environ}.get("SPXDATA_CONFIG")
+    given |= _from_file(directory, named or "spxdata.toml", needed=bool(named))
+    given |= _from_variables(dotenv, ".env")
+    given |= _from_variables(environ, "environment {}")
+    given |= _from_flags(flags or {})
+    values = {key: _known(key, origin).read(value, origin) for key, (value, origin) in given.items()}
+    sections = {
+        name: cls(**{f.name: values[f"{name}.{f.name}"] for f in fields(cls)}) for name, cls in _SECTIONS.items()
+    }
+    return Settings(**sections, origins={key: origin for key, (_, origin) in given.items()})
+
+
+def _from_flags(flags: Mapping[str, object]) -> _Given:
+    return {
+        key: (value, f"command line {FLAG_NAMES.get(key, '')}".rstrip())
+        for key, value in flags.items()
+        if value is not None
+    }
+
+
+def _from_variables(variables: Mapping[str, str], origin: str) -> _Given:
+    keys = {setting.variable: key for key, setting in SETTINGS.items()}
+    return {
+        keys.get(name, name): (value, origin.format(name if name in keys else "").rstrip())
+        for name, value in variables.items()
+        if name.startswith(_PREFIX) and name not in RESERVED
+    }
+
+
+def _from_file(directory: Path, name: str, *, needed: bool) -> _Given:
+    try:
+        sections = tomllib.loads(_read(directory / name, needed=needed))
+    except ValueError as error:  # ends in "(at line 3, column 7)"
+        raise ConfigError(f"{name} is not TOML: {error}.", hint="Mend or remove that line.") from None
+    given: _Given = {}
+    for section, content in sections.items():
+        if isinstance(content, dict) and (content or section in _SECTIONS):
+            given |= {f"{section}.{key}": (value, name) for key, value in content.items()}
+        else:
+            given[section] = content, name  # a lone key or an empty section: not a setting, see `_known`
+    return given
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    from dotenv.parser import parse_stream  # what dotenv_values uses, which passes over lines it cannot read
+
+    variables: dict[str, str] = {}
+    for line in parse_stream(io.StringIO(_read(path, needed=False))):
+        if line.error:
+            raise ConfigError(f".env: line {line.original.line} is unreadable.", hint="Write it as NAME=value.")
+        if line.key is not None:
+            variables[line.key] = line.value or ""
+    return variables
+
+
+def _read(path: Path, *, needed: bool) -> str:
+    try:
+        if not needed and (path.is_dir() or not path.exists()):  # a folder .env is a virtual environment
+            return ""
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = error.strerror or "it cannot be opened"
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    raise ConfigError(f"Cannot read settings from {path}: {reason}.", hint="Mend, move or remove that file.")
+
+
+def _known(name: str, origin: str) -> Setting:
+    """Return the setting of a key.
+
+    Raises:
+        ConfigError: There is none of that name; the nearest one is suggested.
+    """
+    if name in SETTINGS:
+        return SETTINGS[name]
+    names = {setting.brief.lower(): setting for setting in SETTINGS.values() if setting.brief}
+    for key, setting in SETTINGS.items():
+        names |= {key: setting, key.partition(".")[2]: setting}
+    guess = name.removeprefix(_PREFIX).replace("__", ".").lower()
+    near = difflib.get_close_matches(guess.rpartition(".")[2], names, 1) or difflib.get_close_matches(guess, names, 1)
+    hint = f"Known are: {', '.join(SETTINGS)}."
+    if near:
+        meant = names[near[0]]
+        hint = f"Did you mean {meant.variable if name.startswith(_PREFIX) else meant.key}?"
+    raise ConfigError(f"{name} (from {origin}) is not a setting.", hint=hint)
+
+
+class Row(NamedTuple):
+    """A line of `spxdata config`: a setting, its value as one would write it, its origin, what is allowed, help."""
+
+    key: str
+    value: str
+    origin: str
+    allowed: str
+    help: str
+
+
+def describe(settings: Settings) -> tuple[Row, ...]:
+    """Return a row for every setting, in the order of the table."""
+    rows = []
+    for key, setting in SETTINGS.items():
+        section, _, name = key.partition(".")
+        value = getattr(getattr(settings, section), name)
+        text = "auto" if value is None else str(value)
+        text = text.removesuffix(".0") if isinstance(value, float) else text
+        rows.append(Row(key, text, settings.origins.get(key, "code"), setting.accepts.allowed, setting.help))
+    return tuple(rows)
