@@ -1,0 +1,73 @@
+"""Unit to relative path and back: where a unit's file lies in the archive, and what a path means."""
+
+import re
+from datetime import date, datetime
+
+from spxdata.errors import ConfigError
+from spxdata.model import Unit
+from spxdata.schema import DATASETS, DEFAULT_DATASET
+
+#: Folder of catalog, quarantine and run logs.
+PRIVATE = ".spxdata"
+CATALOG = f"{PRIVATE}/catalog.sqlite"
+QUARANTINE = f"{PRIVATE}/quarantine"
+#: What a temporary name ends with; nothing of this ending is ever part of the archive.
+PARTIAL = ".partial"
+
+_DEFAULT_INTERVAL = "1m"
+_PATH = re.compile(
+    r"(?P<day>\d{8})/(?P<root>[a-z0-9.]+?)"
+    r"(?:_(?P<dataset>" + "|".join(sorted(DATASETS, key=len, reverse=True)) + r"))?"
+    r"(?:_(?P<interval>tick|\d+(?:ms|s|m|h)))?"
+    r"(?:_exp_(?P<expiration>\d{8}))?\.(?P<format>parquet)"
+)
+
+
+def path_of(unit: Unit, file_format: str = "parquet") -> str:
+    """Return a unit's path below the archive.
+
+    Example:
+        >>> path_of(Unit(date(2024, 1, 16), "SPXW", "greeks", "1m", date(2024, 1, 19)))
+        '20240116/spxw_exp_20240119.parquet'
+    """
+    name = unit.root.lower()
+    if unit.dataset != DEFAULT_DATASET:
+        name += f"_{unit.dataset}"
+    if unit.interval != _DEFAULT_INTERVAL:
+        name += f"_{unit.interval}"
+    if unit.expiration is not None:
+        name += f"_exp_{unit.expiration:%Y%m%d}"
+    return f"{unit.trade_date:%Y%m%d}/{name}.{file_format}"
+
+
+def unit_of(path: str) -> Unit:
+    """Return the unit whose file a path is.
+
+    Raises:
+        ConfigError: The path is not one of an archive's.
+
+    Example:
+        >>> str(unit_of("20240116/spxw_quote_exp_20240119.parquet"))
+        '2024-01-16 SPXW quote 1m exp 2024-01-19'
+    """
+    match = _PATH.fullmatch(path)
+    if match is None:
+        raise ConfigError(f"{path!r} is not the path of a unit.", hint="It is no file of this archive.")
+    expiration = match["expiration"]
+    unit = Unit(
+        trade_date=_day(match["day"]),
+        root=match["root"].upper(),
+        dataset=match["dataset"] or DEFAULT_DATASET,
+        interval=match["interval"] or _DEFAULT_INTERVAL,
+        expiration=_day(expiration) if expiration else None,
+    )
+    if path_of(unit, match["format"]) != path:  # a default spelled out, digits of another script
+        raise ConfigError(f"{path!r} is not how a unit's path is spelled.", hint="It is no file of this archive.")
+    return unit
+
+
+def _day(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a day has no time zone
+    except ValueError:
+        raise ConfigError(f"{text!r} in a path is not a day.", hint="It is no file of this archive.") from None

@@ -1,0 +1,202 @@
+"""The four edges as small protocols: Terminal, Storage, Catalog, Clock."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from typing import BinaryIO, Protocol
+
+from spxdata.model import ContractList, Day, DayStatus, Outcome, Provenance, Scope, Unit, Verdict
+
+
+class Clock(Protocol):
+    """Time, as everything that needs time gets it."""
+
+    def now(self) -> datetime:
+        """Return the current moment, aware."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds from an arbitrary start, never going back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Reply(Protocol):
+    """A data reply that has begun: its origin, and its body piece by piece."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the rows come from."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it arrives.
+
+        Raises:
+            TransientError: The body ended before its framing said it would, or stalled.
+        """
+        ...
+
+
+class Terminal(Protocol):
+    """A Theta Terminal."""
+
+    def status(self) -> str:
+        """Return the Terminal's word on its own connection, such as CONNECTED."""
+        ...
+
+    def expirations(self, root: str) -> tuple[date, ...]:
+        """Return all expirations of a root, sorted, sentinels included."""
+        ...
+
+    def strikes(self, root: str, expiration: date) -> tuple[float, ...]:
+        """Return the strikes of an expiration in dollars, sorted."""
+        ...
+
+    def contracts(self, root: str, trade_date: date, kind: str) -> ContractList:
+        """Return the contracts quoted or traded on a day.
+
+        Raises:
+            NoData: None was.
+            NotSubscribed: The account may not ask.
+        """
+        ...
+
+    def abort(self) -> None:
+        """End all replies that are being read, from whatever thread; they raise a `TransientError`."""
+        ...
+
+    def fetch(self, unit: Unit) -> AbstractContextManager[Reply]:
+        """Ask for a unit's rows.
+
+        Raises:
+            Declined: There are none, or not yet.
+            TerminalError: It could not or would not answer.
+        """
+        ...
+
+
+class Pending(Protocol):
+    """A file that is being written and has no final name yet."""
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        ...
+
+    def commit(self) -> None:
+        """Make the bytes durable under the final name, replacing what was there."""
+        ...
+
+
+class Storage(Protocol):
+    """Bytes and names; knows no Parquet. Paths are relative, with forward slashes."""
+
+    def create(self, path: str) -> AbstractContextManager[Pending]:
+        """Begin a file; leaving the context without `commit` leaves nothing behind.
+
+        Raises:
+            StorageError: The disk is full or not writable.
+        """
+        ...
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file for reading; seekable.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        ...
+
+    def size(self, path: str) -> int | None:
+        """Return a file's size in bytes, None if there is none."""
+        ...
+
+    def names(self, folder: str = "") -> tuple[str, ...]:
+        """Return the paths of all files below a folder, sorted, without unfinished ones."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Remove a file; it is no error if there is none."""
+        ...
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove what interrupted writers left unfinished; return the names."""
+        ...
+
+
+class Catalog(Protocol):
+    """The record of days, units, attempts, artifacts and contract lists.
+
+    Every call is one transaction and may come from any thread. All moments are aware.
+    """
+
+    def lease(self, clock: Clock) -> AbstractContextManager[None]:
+        """Hold the right to write this archive.
+
+        Raises:
+            ArchiveBusy: A living process holds it.
+        """
+        ...
+
+    def beat(self, at: datetime) -> None:
+        """Renew the lease."""
+        ...
+
+    def begin_day(self, day: Day, scope: Scope, at: datetime) -> None:
+        """Note that a day's download begins."""
+        ...
+
+    def queue_days(self, days: Iterable[Day], scope: Scope, at: datetime) -> None:
+        """Note that days are asked for whose turn has not come; days that are known keep their status."""
+        ...
+
+    def interrupt_day(self, day: Day, error: str | None, at: datetime) -> None:
+        """Note that a day's download stopped early: failed if an error says why, else queued again."""
+        ...
+
+    def end_day(self, day: Day, verdict: Verdict | None, error: str | None, at: datetime) -> None:
+        """Note how a day's download ended; sums and checksum are taken from its units."""
+        ...
+
+    def begin(self, unit: Unit, at: datetime) -> None:
+        """Note that a unit is being downloaded."""
+        ...
+
+    def withdraw(self, unit: Unit) -> None:
+        """Forget a unit's artifact, before its file is replaced."""
+        ...
+
+    def record(self, outcome: Outcome, at: datetime) -> None:
+        """Note how a unit stands, with its artifact and holes."""
+        ...
+
+    def forget(self, unit: Unit) -> None:
+        """Remove a unit that turned out not to be one; its history stays."""
+        ...
+
+    def outcome(self, unit: Unit) -> Outcome | None:
+        """Return how a unit stands, None if it was never asked for."""
+        ...
+
+    def outcomes(self, day: Day) -> tuple[Outcome, ...]:
+        """Return how all known units of a day stand, by expiration."""
+        ...
+
+    def days(self, start: date | None = None, end: date | None = None) -> tuple[DayStatus, ...]:
+        """Return the known days between two trade dates, both included, sorted."""
+        ...
+
+    def keep_contracts(self, contracts: ContractList, kind: str) -> None:
+        """Keep a day's contract list, replacing an older one."""
+        ...
+
+    def contracts(self, root: str, trade_date: date, kind: str) -> ContractList | None:
+        """Return a day's contract list, None if it was never fetched."""
+        ...
+
+    def close(self) -> None:
+        """Release the catalog."""
+        ...
