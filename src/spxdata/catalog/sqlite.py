@@ -1,0 +1,343 @@
+"""The catalog as one SQLite database: every call is one transaction, readable while another process writes."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, datetime
+from pathlib import Path
+
+from spxdata.catalog import rows, rules
+from spxdata.catalog.connection import PATIENCE, Connection
+from spxdata.catalog.lease import Lease
+from spxdata.catalog.migrations import migrate, require_current
+from spxdata.errors import ArchiveBusy, SpxDataError
+from spxdata.model import ContractList, Day, DayStatus, Outcome, Scope, Unit, Verdict
+from spxdata.protocols import Clock
+
+
+class SqliteCatalog:
+    """A `Catalog` in one file.
+
+    An attempt that ends without a file while an older one is on record leaves the unit stored with that file:
+    see `spxdata.catalog.rules.settled`. Every recorded outcome stays in the table `attempts`.
+
+    Args:
+        path: The database file; its folder is created if need be.
+        read_only: Never create or change anything; for looking on while another process writes.
+        patience: Seconds to wait for another process's transaction.
+
+    Raises:
+        CatalogCorrupt: The file is no catalog.
+        StorageError: It cannot be opened, a newer version wrote it, or with read_only there is none.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False, patience: float = PATIENCE) -> None:
+        self._connection = Connection(path, read_only=read_only, patience=patience)
+        self._lease: Lease | None = None
+        try:
+            if read_only:
+                require_current(self._connection)
+            else:
+                migrate(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def lease(self, clock: Clock) -> Iterator[None]:
+        """Hold the right to write this archive.
+
+        Raises:
+            ArchiveBusy: A living process holds it, be it this one.
+        """
+        lease = Lease(self._connection, clock.now())
+        self._lease = lease
+        try:
+            yield
+        except BaseException:
+            with suppress(SpxDataError):  # what ended the run matters more; a dead holder's lease passes on
+                lease.release()
+            raise
+        else:
+            lease.release()
+        finally:
+            self._lease = None
+
+    def beat(self, at: datetime) -> None:
+        """Renew the lease.
+
+        Raises:
+            ArchiveBusy: It is not held, or not any more.
+        """
+        if self._lease is None:
+            raise ArchiveBusy("this process holds no lease of the archive.")
+        self._lease.beat(at)
+
+    def begin_day(self, day: Day, scope: Scope, at: datetime) -> None:
+        """Note that a day's download begins; its verdict is open from now on."""
+        with self._connection.write() as catalog:
+            _know_day(catalog, day, at)
+            values = {**rows.day_key(day), **rows.scope_values(scope), "at": rows.micros(at)}
+            catalog.execute(_BEGIN_DAY, values)
+
+    def queue_days(self, days: Iterable[Day], scope: Scope, at: datetime) -> None:
+        """Note that days are asked for whose turn has not come; days that are known stay as they are."""
+        with self._connection.write() as catalog:
+            for day in days:
+                _know_day(catalog, day, at, scope)
+
+    def interrupt_day(self, day: Day, error: str | None, at: datetime) -> None:
+        """Note that a day's download stopped early: failed if an error says why, else queued again."""
+        self._end_day(day, rules.stopped_word(error), None, error, at)
+
+    def end_day(self, day: Day, verdict: Verdict | None, error: str | None, at: datetime) -> None:
+        """Note how a day's download ended."""
+        self._end_day(day, rules.day_word(verdict, error), verdict, error, at)
+
+    def begin(self, unit: Unit, at: datetime) -> None:
+        """Note that a unit is being downloaded; a file on record stays there."""
+        with self._connection.write() as catalog:
+            _know_day(catalog, unit.day, at)
+            unit_id = _put(catalog, rules.begun(unit, _get(catalog, unit)))
+            catalog.execute("UPDATE expiration_status SET started_us = ? WHERE id = ?", (rows.micros(at), unit_id))
+
+    def withdraw(self, unit: Unit) -> None:
+        """Forget a unit's file and holes; it is no error if there is none."""
+        with self._connection.write() as catalog:
+            known = _get(catalog, unit)
+            if known is not None:
+                _put(catalog, rules.withdrawn(known))
+
+    def record(self, outcome: Outcome, at: datetime) -> None:
+        """Note how a unit stands, with its file and holes, and keep the attempt as history."""
+        with self._connection.write() as catalog:
+            _know_day(catalog, outcome.unit.day, at)
+            _put(catalog, rules.settled(_get(catalog, outcome.unit), outcome))
+            catalog.execute(_PUT_ATTEMPT, {**rows.outcome_values(outcome), "at": rows.micros(at)})
+
+    def forget(self, unit: Unit) -> None:
+        """Remove a unit that turned out not to be one; its history stays."""
+        with self._connection.write() as catalog:
+            found = catalog.execute(_GET_UNITS, {**rows.unit_key(unit), "every": False}).fetchone()
+            if found is not None:
+                _clear(catalog, found["id"])
+                catalog.execute("DELETE FROM expiration_status WHERE id = ?", (found["id"],))
+                _sum_up(catalog, unit.day)
+
+    def outcome(self, unit: Unit) -> Outcome | None:
+        """Return how a unit stands, None if it was never asked for."""
+        with self._connection.read() as catalog:
+            return _get(catalog, unit)
+
+    def outcomes(self, day: Day) -> tuple[Outcome, ...]:
+        """Return how all known units of a day stand, by expiration, the one without first."""
+        with self._connection.read() as catalog:
+            return _outcomes(catalog, {**rows.day_key(day), "every": True, "expiration_date": None})
+
+    def days(self, start: date | None = None, end: date | None = None) -> tuple[DayStatus, ...]:
+        """Return the known days between two trade dates, both included, sorted."""
+        values = {"start": start and start.isoformat(), "end": end and end.isoformat()}
+        with self._connection.read() as catalog:
+            return tuple(map(rows.status_of, catalog.execute(_DAYS, values)))
+
+    def keep_contracts(self, contracts: ContractList, kind: str) -> None:
+        """Keep a day's contract list, replacing an older one."""
+        values = {
+            **_list_key(contracts.root, contracts.trade_date, kind),
+            "fetched_us": rows.micros(contracts.fetched_at),
+        }
+        with self._connection.write() as catalog:
+            (list_id,) = catalog.execute(_PUT_LIST, values).fetchone()
+            catalog.execute("DELETE FROM contract_strikes WHERE list_id = ?", (list_id,))
+            catalog.executemany(_PUT_STRIKES, rows.strikes_values(list_id, contracts))
+
+    def contracts(self, root: str, trade_date: date, kind: str) -> ContractList | None:
+        """Return a day's contract list, None if it was never fetched."""
+        with self._connection.read() as catalog:
+            found = catalog.execute(_GET_LIST, _list_key(root, trade_date, kind)).fetchone()
+            if found is None:
+                return None
+            lines = catalog.execute("SELECT * FROM contract_strikes WHERE list_id = ?", (found["id"],))
+            return ContractList(root, trade_date, rows.contracts_of(lines), rows.moment(found["fetched_us"]))
+
+    def close(self) -> None:
+        """Close the database; twice is no error."""
+        self._connection.close()
+
+    def _end_day(self, day: Day, word: str, verdict: Verdict | None, error: str | None, at: datetime) -> None:
+        values = {**rows.day_key(day), "status": word, "verdict": verdict, "error": error, "at": rows.micros(at)}
+        with self._connection.write() as catalog:
+            _know_day(catalog, day, at)
+            catalog.execute(_END_DAY, values)
+
+
+def _list_key(root: str, trade_date: date, kind: str) -> rows.Values:
+    return {"root": root, "trade_date": trade_date.isoformat(), "kind": kind}
+
+
+def _get(catalog: sqlite3.Connection, unit: Unit) -> Outcome | None:
+    found = _outcomes(catalog, {**rows.unit_key(unit), "every": False})
+    return found[0] if found else None
+
+
+def _outcomes(catalog: sqlite3.Connection, key: rows.Values) -> tuple[Outcome, ...]:
+    units = catalog.execute(_GET_UNITS, key).fetchall()
+    return tuple(
+        rows.outcome_of(unit, tuple(map(rows.hole_of, catalog.execute(_GET_HOLES, (unit["id"],))))) for unit in units
+    )
+
+
+def _put(catalog: sqlite3.Connection, outcome: Outcome) -> int:
+    """Make a unit's rows say exactly this, its day's sums too; return the unit's number."""
+    (unit_id,) = catalog.execute(_PUT_UNIT, rows.outcome_values(outcome)).fetchone()
+    _clear(catalog, unit_id)
+    if outcome.artifact is not None:
+        values = rows.artifact_values(outcome.unit, outcome.artifact)
+        catalog.execute(_PUT_FILE, {**values, "unit_id": unit_id})
+    catalog.executemany(_PUT_HOLE, rows.hole_values(unit_id, outcome.holes))
+    _sum_up(catalog, outcome.unit.day)
+    return int(unit_id)
+
+
+def _clear(catalog: sqlite3.Connection, unit_id: int) -> None:
+    catalog.execute("DELETE FROM file_inventory WHERE unit_id = ?", (unit_id,))
+    catalog.execute("DELETE FROM holes WHERE unit_id = ?", (unit_id,))
+
+
+def _know_day(catalog: sqlite3.Connection, day: Day, at: datetime, scope: Scope = rules.UNKNOWN_SCOPE) -> None:
+    """Enter a day that is not known yet."""
+    values = {**rows.day_key(day), **rows.scope_values(scope), "at": rows.micros(at)}
+    catalog.execute(_KNOW_DAY, values)
+
+
+def _sum_up(catalog: sqlite3.Connection, day: Day) -> None:
+    key = rows.day_key(day)
+    files = catalog.execute(_GET_FILES, key).fetchall()
+    checksum = rules.day_checksum((file["relative_path"], file["checksum"]) for file in files)
+    catalog.execute(_SUM_UP, {**key, "checksum_of_day": checksum})
+
+
+_KNOW_DAY = """
+    INSERT INTO download_status
+        (trade_date, root, dataset, interval, status, scope_max_dte, scope_expirations, created_at)
+    VALUES
+        (:trade_date, :root, :dataset, :interval, 'queued', :scope_max_dte, :scope_expirations, :at / 1000000)
+    ON CONFLICT DO NOTHING
+"""
+
+_BEGIN_DAY = """
+    UPDATE download_status
+    SET status = 'in-progress', verdict = NULL, error = NULL, start_us = :at, end_us = NULL,
+        scope_max_dte = :scope_max_dte, scope_expirations = :scope_expirations,
+        updated_at = CAST(strftime('%s', 'now') AS INTEGER)
+    WHERE trade_date = :trade_date AND root = :root AND dataset = :dataset AND interval = :interval
+"""
+
+_END_DAY = """
+    UPDATE download_status
+    SET status = :status, verdict = :verdict, error = :error, end_us = :at,
+        updated_at = CAST(strftime('%s', 'now') AS INTEGER)
+    WHERE trade_date = :trade_date AND root = :root AND dataset = :dataset AND interval = :interval
+"""
+
+_SUM_UP = """
+    UPDATE download_status
+    SET (total_files, total_size, total_records, downloaded_us) = (
+            SELECT count(*), ifnull(sum(size), 0), ifnull(sum(record_count), 0), max(created_us)
+            FROM file_inventory
+            WHERE trade_date = :trade_date AND root = :root AND dataset = :dataset AND interval = :interval
+        ),
+        attempts = (
+            SELECT ifnull(sum(attempts), 0)
+            FROM expiration_status
+            WHERE trade_date = :trade_date AND root = :root AND dataset = :dataset AND interval = :interval
+        ),
+        checksum = :checksum_of_day,
+        updated_at = CAST(strftime('%s', 'now') AS INTEGER)
+    WHERE trade_date = :trade_date AND root = :root AND dataset = :dataset AND interval = :interval
+"""
+
+_DAYS = """
+    SELECT *
+    FROM download_status
+    WHERE (:start IS NULL OR trade_date >= :start) AND (:end IS NULL OR trade_date <= :end)
+    ORDER BY trade_date, root, dataset, interval
+"""
+
+_GET_UNITS = """
+    SELECT
+        u.id, u.trade_date, u.root, u.dataset, u.interval, u.expiration_date,
+        u.outcome, u.reason, u.code, u.ask_again, u.attempts, u.notes, u.verified,
+        f.relative_path, f.size, f.checksum, f.content_hash, f.record_count, f.schema_version,
+        f.format, f.compression, f.created_us,
+        f.request, f.dialect, f.greeks_version, f.rate_type, f.fetched_us, f.spxdata_version
+    FROM expiration_status AS u
+    LEFT JOIN file_inventory AS f ON f.unit_id = u.id
+    WHERE u.trade_date = :trade_date AND u.root = :root AND u.dataset = :dataset AND u.interval = :interval
+        AND (:every OR u.expiration_date IS :expiration_date)
+    ORDER BY u.expiration_date NULLS FIRST
+"""
+
+_GET_FILES = """
+    SELECT relative_path, checksum
+    FROM file_inventory
+    WHERE trade_date = :trade_date AND root = :root AND dataset = :dataset AND interval = :interval
+"""
+
+_GET_HOLES = "SELECT * FROM holes WHERE unit_id = ? ORDER BY position"
+
+_PUT_UNIT = """
+    INSERT INTO expiration_status
+        (trade_date, root, dataset, interval, expiration_date,
+         outcome, reason, code, ask_again, attempts, notes, verified, record_count, file_size)
+    VALUES
+        (:trade_date, :root, :dataset, :interval, :expiration_date,
+         :outcome, :reason, :code, :ask_again, :attempts, :notes, :verified, :record_count, :file_size)
+    ON CONFLICT (trade_date, root, dataset, interval, ifnull(expiration_date, '')) DO UPDATE
+    SET outcome = excluded.outcome, reason = excluded.reason, code = excluded.code,
+        ask_again = excluded.ask_again, attempts = excluded.attempts,
+        notes = excluded.notes, verified = excluded.verified,
+        record_count = excluded.record_count, file_size = excluded.file_size
+    RETURNING id
+"""
+
+_PUT_FILE = """
+    INSERT INTO file_inventory
+        (unit_id, trade_date, root, dataset, interval, expiration_date,
+         filename, relative_path, size, checksum, content_hash, record_count, schema_version,
+         format, compression, created_us,
+         request, dialect, greeks_version, rate_type, fetched_us, spxdata_version)
+    VALUES
+        (:unit_id, :trade_date, :root, :dataset, :interval, :expiration_date,
+         :filename, :relative_path, :size, :checksum, :content_hash, :record_count, :schema_version,
+         :format, :compression, :created_us,
+         :request, :dialect, :greeks_version, :rate_type, :fetched_us, :spxdata_version)
+"""
+
+_PUT_HOLE = """
+    INSERT INTO holes (unit_id, position, kind, expiration, strike, "right", first_minute, last_minute)
+    VALUES (:unit_id, :position, :kind, :expiration, :strike, :right, :first_minute, :last_minute)
+"""
+
+_PUT_ATTEMPT = """
+    INSERT INTO attempts
+        (trade_date, root, dataset, interval, expiration_date, at_us, outcome, code, reason, attempts)
+    VALUES
+        (:trade_date, :root, :dataset, :interval, :expiration_date, :at, :outcome, :code, :reason, :attempts)
+"""
+
+_PUT_LIST = """
+    INSERT INTO contract_lists (root, trade_date, kind, fetched_us)
+    VALUES (:root, :trade_date, :kind, :fetched_us)
+    ON CONFLICT (trade_date, root, kind) DO UPDATE SET fetched_us = excluded.fetched_us
+    RETURNING id
+"""
+
+_GET_LIST = """
+    SELECT id, fetched_us FROM contract_lists WHERE root = :root AND trade_date = :trade_date AND kind = :kind
+"""
+
+_PUT_STRIKES = """
+    INSERT INTO contract_strikes (list_id, expiration, "right", strikes)
+    VALUES (:list_id, :expiration, :right, :strikes)
+"""

@@ -1,0 +1,1 @@
+"""Bytes and names, durable and whole: one module per kind of place."""
