@@ -1,0 +1,1 @@
+"""The Theta Terminal edge: dialects, status table, transport."""
