@@ -1,0 +1,178 @@
+"""What is missing: contract list + session + the minutes that are there -> holes, and from outcomes a verdict.
+
+The contract list and the session are the only source of what was expected; what arrived never is. Pure.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from spxdata.model import Contract, Hole, HoleKind, Outcome, State, Verdict
+from spxdata.schema import Dataset
+from spxdata.sessions import Session, clock
+
+#: Missing minutes in a row, at the head of or inside a contract, up to which it is only noted: the longest real
+#: one is 24.
+TOLERATED_MINUTES = 30
+#: Holes that a message names before it only counts.
+_NAMED = 3
+#: Options whose last ask is not above this just stop being quoted, dollars.
+WORTHLESS_ASK = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The minutes of a contract that are there.
+
+    Attributes:
+        runs: First and last minute of the day of each unbroken stretch on the interval's grid, both included.
+        last_ask: The last ask above 0 up to the close of the required minutes, 0.0 if there is none.
+    """
+
+    runs: tuple[tuple[int, int], ...]
+    last_ask: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The minutes a unit is expected to have, as bits of whole numbers: bit 0 is the open.
+
+    Attributes:
+        open: First minute of the session.
+        step: Minutes between two rows.
+        required: Minutes every listed contract must have; the first, 09:30, is a sentinel or absent.
+        wished: Minutes that are only noted when missing.
+    """
+
+    open: int
+    step: int
+    required: int
+    wished: int
+
+    @classmethod
+    def of(cls, hours: Session, dataset: Dataset, step: int) -> "Grid":
+        """Return the grid of a session for a dataset."""
+        required_close = hours.close if dataset.required_to == "close" else hours.core_close
+        whole = _span(1, (hours.close - hours.open) // step)
+        required = _span(1, (min(required_close, hours.close) - hours.open) // step)
+        return cls(hours.open, step, required, whole & ~required)
+
+    def last_required(self) -> int:
+        """Return the last required minute of the day."""
+        return self.open + (self.required.bit_length() - 1) * self.step
+
+    def bits(self, presence: Presence) -> int:
+        """Return a contract's minutes as bits."""
+        bits = 0
+        for first, last in presence.runs:
+            low, high = (first - self.open) // self.step, (last - self.open) // self.step
+            if high >= 0:
+                bits |= _span(max(low, 0), high)
+        return bits
+
+    def minutes(self, bits: int) -> Iterator[tuple[int, int]]:
+        """Yield first and last minute of each unbroken stretch of bits."""
+        for low, high in _stretches(bits):
+            yield self.open + low * self.step, self.open + high * self.step
+
+
+def _span(low: int, high: int) -> int:
+    """Return the number whose bits low to high are set; nothing if high lies below low."""
+    return ((1 << (high - low + 1)) - 1) << low if high >= low else 0
+
+
+def _stretches(bits: int) -> Iterator[tuple[int, int]]:
+    position = 0
+    while bits:
+        zeros = (bits & -bits).bit_length() - 1
+        bits >>= zeros
+        position += zeros
+        ones = (~bits & (bits + 1)).bit_length() - 1
+        yield position, position + ones - 1
+        bits >>= ones
+        position += ones
+
+
+def holes(grid: Grid, listed: frozenset[Contract] | None, present: Mapping[Contract, Presence]) -> tuple[Hole, ...]:
+    """Return what a unit lacks: outages, then contract by contract gaps and notes.
+
+    Args:
+        grid: The minutes expected.
+        listed: The unit's contracts on the day's contract list; None without a list: then only the minutes of what
+            arrived can be judged.
+        present: The minutes that are there.
+
+    Example:
+        A chain of two contracts that both lack 10:30 to 11:39 has one outage of those 70 minutes.
+    """
+    expected = sorted((listed or frozenset()) | present.keys())
+    bits = {contract: grid.bits(presence) for contract, presence in present.items()}
+    seen = 0
+    for minutes in bits.values():
+        seen |= minutes
+    several = len(expected) > 1
+    outage = grid.required & ~seen if several else 0
+    quiet = grid.wished & ~seen if several else 0
+    found = [Hole(HoleKind.OUTAGE, None, first, last) for first, last in grid.minutes(outage)]
+    found += [Hole(HoleKind.NOTE, None, first, last) for first, last in grid.minutes(quiet)]
+    for contract in expected:
+        if contract not in present:
+            found.append(Hole(HoleKind.GAP, contract, None, None))
+            continue
+        missing = grid.required & ~bits[contract] & ~outage
+        tail = grid.required >> bits[contract].bit_length() << bits[contract].bit_length()
+        worth = present[contract].last_ask > WORTHLESS_ASK
+        for first, last in grid.minutes(missing):
+            in_tail = bool(tail >> ((first - grid.open) // grid.step) & 1)
+            long = last - first + grid.step > TOLERATED_MINUTES
+            kind = HoleKind.GAP if (worth if in_tail else long) else HoleKind.NOTE
+            found.append(Hole(kind, contract, first, last))
+        wished = grid.wished & ~bits[contract] & ~quiet
+        found += [Hole(HoleKind.NOTE, contract, first, last) for first, last in grid.minutes(wished)]
+    return tuple(found)
+
+
+def describe(found: Sequence[Hole]) -> str:
+    """Return holes in words, the first few by name.
+
+    Example:
+        "1 outage (all contracts: 10:30-11:39), 1 gap (2021-01-08 3700 CALL: the whole day)"
+    """
+    parts = []
+    for kind in HoleKind:
+        mine = [hole for hole in found if hole.kind is kind]
+        if mine:
+            shown = ", ".join(hole_text(hole) for hole in mine[:_NAMED])
+            more = f" and {len(mine) - _NAMED:,} more" if len(mine) > _NAMED else ""
+            parts.append(f"{len(mine):,} {kind}{'s' if len(mine) > 1 else ''} ({shown}{more})")
+    return ", ".join(parts)
+
+
+def hole_text(hole: Hole) -> str:
+    """Return one hole in words: where, and which minutes (New York)."""
+    where = str(hole.contract) if hole.contract else "all contracts"
+    if hole.first is None or hole.last is None:
+        return f"{where}: the whole day"
+    return f"{where}: {clock(hole.first)}-{clock(hole.last)}"
+
+
+def verdict(outcomes: Sequence[Outcome], expected: int, *, listed: bool) -> Verdict | None:
+    """Return how a day stands from how its units stand.
+
+    Args:
+        outcomes: Of the units within the scope.
+        expected: How many units the scope has.
+        listed: Whether there is a contract list to compare with.
+
+    Returns:
+        None while units are missing that may still come.
+    """
+    states = {outcome.state for outcome in outcomes}
+    if State.NOT_PUBLISHED in states:
+        return Verdict.NOT_PUBLISHED
+    if outcomes and states == {State.EMPTY}:
+        return Verdict.ABSENT
+    if len(outcomes) < expected or states - {State.STORED}:
+        return Verdict.PARTIAL if State.STORED in states else None
+    if any(outcome.partial for outcome in outcomes):
+        return Verdict.PARTIAL
+    return Verdict.COMPLETE if listed else Verdict.UNVERIFIED

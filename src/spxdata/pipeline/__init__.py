@@ -1,0 +1,1 @@
+"""One unit's way from the Terminal's bytes to a committed file; `attempt.py` is its table of contents."""

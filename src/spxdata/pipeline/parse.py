@@ -1,0 +1,161 @@
+"""Bytes to batches: the reply's CSV, read by column name and compared with the pinned columns."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import polars as pl
+
+from spxdata.errors import Evidence, MalformedReply, SchemaDrift
+from spxdata.model import Right, Unit
+from spxdata.schema import DATASETS, Column, Dataset, Kind
+
+#: Bytes of a batch: large enough that per-batch costs vanish, small enough for several at once in memory.
+BATCH_BYTES: Final = 16 * 1024 * 1024
+#: An honest line has some 200 bytes; without a limit an endless one would fill the memory.
+LINE_LIMIT: Final = 1024 * 1024
+#: New York's wall clock; canonical type of all timestamps.
+TIME = pl.Datetime("us", "America/New_York")
+#: The physical order of the categories is the sort order.
+RIGHT = pl.Enum([right.value for right in Right])
+#: What the vendor writes: 0 to 9 digits of a second's fraction, no offset.
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
+#: Longest part of an error message that repeats the reply's own text.
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some consecutive rows of a reply in canonical columns and types, with the bytes they came from."""
+
+    frame: pl.DataFrame
+    evidence: Evidence
+
+
+def wire_type(column: Column) -> pl.DataType | type[pl.DataType]:
+    """Return the type a column is read as; times are text first, their fraction varies."""
+    if column.name == "right":
+        return RIGHT
+    return {
+        Kind.TEXT: pl.String,
+        Kind.DATE: pl.Date,
+        Kind.TIME: pl.String,
+        Kind.INTEGER: pl.Int32,
+        Kind.NUMBER: pl.Float64,
+    }[column.kind]
+
+
+def parse(chunks: Iterator[bytes], unit: Unit) -> Iterator[Batch]:
+    """Yield a reply's rows in batches.
+
+    Args:
+        chunks: The body of a v3 reply, as it arrives.
+        unit: What was asked for.
+
+    Raises:
+        SchemaDrift: The columns are not the pinned ones; another order is fine.
+        MalformedReply: No bytes, a cut or unreadable row, an endless line.
+        TransientError: The reply ended early.
+    """
+    dataset = DATASETS[unit.dataset]
+    lines = blocks(chunks)
+    first = next(lines, b"")
+    header, _, rest = first.partition(b"\n")
+    columns = _columns(header, dataset)
+    evidence = Evidence(header=header + b"\n", batch=rest, first_row=0)
+    for block in _after(rest, lines):
+        evidence = replace(evidence, batch=block)
+        frame = _read(block, columns, dataset, evidence)
+        yield Batch(frame, evidence)
+        evidence = replace(evidence, first_row=evidence.first_row + frame.height)
+
+
+def blocks(chunks: Iterator[bytes], size: int = BATCH_BYTES) -> Iterator[bytes]:
+    """Regroup chunks into blocks of whole lines of about `size` bytes.
+
+    Raises:
+        MalformedReply: The last line has no end, or a line has none within reason.
+    """
+    pending = bytearray()
+    for chunk in chunks:
+        pending += chunk
+        if len(pending) < size:
+            continue
+        end = pending.rfind(b"\n") + 1
+        if len(pending) - end > max(LINE_LIMIT, size):
+            raise MalformedReply(f"A line has no end after {len(pending) - end:,} bytes.", evidence=_raw(pending[end:]))
+        if end:
+            yield bytes(pending[:end])
+            del pending[:end]
+    if not pending:
+        return
+    if not pending.endswith(b"\n"):
+        cut = bytes(pending[pending.rfind(b"\n") + 1 :])
+        raise MalformedReply(f"The last row is cut: it ends {cut[-40:]!r} without a line end.", evidence=_raw(pending))
+    yield bytes(pending)
+
+
+def _raw(data: bytes | bytearray) -> Evidence:
+    """Return evidence of a reply whose lines cannot be told apart; an endless line is kept in part."""
+    return Evidence(header=b"", batch=bytes(data[-BATCH_BYTES:]), first_row=0)
+
+
+def _after(rest: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
+    if rest:
+        yield rest
+    yield from lines
+
+
+def _columns(header: bytes, dataset: Dataset) -> tuple[Column, ...]:
+    """Return the dataset's columns in the reply's order."""
+    if not header.strip():
+        raise MalformedReply("The reply is empty: not even a header line.", evidence=_raw(header))
+    text = header.decode("utf-8", "replace").strip().lstrip("\ufeff")
+    found = tuple(name.strip().strip('"') for name in text.split(","))
+    if sorted(found) != sorted(dataset.names):
+        raise SchemaDrift(dataset.names, found, evidence=_raw(header))
+    by_name = {column.name: column for column in dataset.columns}
+    return tuple(by_name[name] for name in found)
+
+
+def _read(block: bytes, columns: tuple[Column, ...], dataset: Dataset, evidence: Evidence) -> pl.DataFrame:
+    """Return a block's rows in canonical order and types; every line must have become one row without a gap."""
+    try:
+        raw = pl.read_csv(
+            block,
+            has_header=False,
+            schema={column.name: wire_type(column) for column in columns},
+            extra_columns="raise",
+        )
+    except pl.exceptions.PolarsError as error:
+        raise MalformedReply(f"A row cannot be read: {_words(error)}", evidence=evidence) from error
+    lines = block.count(b"\n")
+    if raw.height != lines:
+        raise MalformedReply(f"{lines:,} lines became {raw.height:,} rows.", evidence=evidence)
+    _refuse_gaps(raw, evidence)
+    try:
+        frame = raw.select(
+            pl.col(column.name).str.to_datetime(_TIME_FORMAT, time_unit="us").dt.replace_time_zone("America/New_York")
+            if column.kind is Kind.TIME
+            else pl.col(column.name)
+            for column in dataset.columns
+        )
+    except pl.exceptions.PolarsError as error:
+        raise MalformedReply(f"A timestamp cannot be read: {_words(error)}", evidence=evidence) from error
+    return frame
+
+
+def _refuse_gaps(frame: pl.DataFrame, evidence: Evidence) -> None:
+    """Refuse empty cells: a row with too few cells shows as them, and the vendor leaves none empty."""
+    empty = [name for name, count in zip(frame.columns, frame.null_count().row(0), strict=True) if count]
+    if not empty:
+        return
+    within = frame.select(pl.any_horizontal(pl.col(empty).is_null()).arg_max()).item()
+    line = evidence.batch.split(b"\n", within + 1)[within]
+    raise MalformedReply(
+        f"Row {evidence.first_row + within + 1:,} lacks {', '.join(empty)}: {line[:_SHOWN]!r}", evidence=evidence
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:_SHOWN]

@@ -1,0 +1,183 @@
+"""What a stored file says of itself, and whether its rows agree: footer, content hash, presence."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, BinaryIO
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spxdata.completeness import Grid, holes
+from spxdata.errors import ChecksumMismatch
+from spxdata.layout import path_of
+from spxdata.model import Artifact, Contract, Hole, Provenance, Unit
+from spxdata.pipeline.content import ContentHash
+from spxdata.pipeline.parse import RIGHT
+from spxdata.pipeline.presence import PresenceTaker
+from spxdata.pipeline.write import METADATA_KEY, arrow_schema
+from spxdata.protocols import Storage
+from spxdata.schema import DATASETS, STEP_MINUTES
+from spxdata.sessions import session
+
+_PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a file's own metadata says."""
+
+    unit: Unit
+    rows: int
+    content_hash: str
+    schema_version: int
+    compression: str
+    created_at: datetime
+    provenance: Provenance
+
+
+def footer(storage: Storage, path: str) -> Footer:
+    """Read a file's footer.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ChecksumMismatch: It is no whole file of ours.
+    """
+    with storage.open(path) as file:
+        return _footer(_parquet(file, path), path)
+
+
+def confirmed(storage: Storage, artifact: Artifact) -> bool:
+    """Tell whether the disk confirms what the catalog says: size, and the footer's content hash."""
+    if storage.size(artifact.path) != artifact.bytes:
+        return False
+    try:
+        return footer(storage, artifact.path).content_hash == artifact.content_hash
+    except ChecksumMismatch:
+        return False
+
+
+def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> tuple[Artifact, tuple[Hole, ...]] | None:
+    """Return the artifact and holes of a whole file that no catalog knows, None if it cannot be trusted.
+
+    All rows are read: the content hash must be the one in the footer.
+
+    Args:
+        storage: Where it lies.
+        unit: Whose file it should be.
+        listed: The unit's contracts on the day's contract list, None if there is no list.
+    """
+    path = path_of(unit)
+    hours = session(unit.root, unit.trade_date, unit.expiration)
+    try:
+        found = footer(storage, path)
+    except (FileNotFoundError, ChecksumMismatch):
+        return None
+    if found.unit != unit or found.schema_version != DATASETS[unit.dataset].version or hours is None:
+        return None
+    if not _columns(storage, path).equals(arrow_schema(DATASETS[unit.dataset])):
+        return None
+    grid = Grid.of(hours, DATASETS[unit.dataset], STEP_MINUTES[unit.interval])
+    content = ContentHash(DATASETS[unit.dataset])
+    presence = PresenceTaker(unit, grid.last_required())
+    try:
+        for frame in frames(storage, path):
+            content.update(frame)
+            presence.update(frame)
+    except ChecksumMismatch:
+        return None
+    if content.hexdigest() != found.content_hash:
+        return None
+    size, sha256 = checksum(storage, path)
+    artifact = Artifact(
+        path=path,
+        rows=found.rows,
+        bytes=size,
+        sha256=sha256,
+        content_hash=found.content_hash,
+        schema_version=found.schema_version,
+        format="parquet",
+        compression=found.compression,
+        created_at=found.created_at,
+        provenance=found.provenance,
+    )
+    return artifact, holes(grid, listed, presence.present)
+
+
+def frames(storage: Storage, path: str) -> Iterator[pl.DataFrame]:
+    """Yield a file's rows, a row group at a time, in canonical types.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ChecksumMismatch: It cannot be read.
+    """
+    with storage.open(path) as file:
+        parquet = _parquet(file, path)
+        for number in range(parquet.num_row_groups):
+            try:
+                frame = pl.from_arrow(parquet.read_row_group(number))
+            except (pa.ArrowException, OSError) as error:
+                raise ChecksumMismatch(f"{path} cannot be read: {error}") from error
+            if isinstance(frame, pl.DataFrame):
+                try:
+                    canonical = frame.with_columns(pl.col("right").cast(RIGHT))
+                except pl.exceptions.PolarsError as error:
+                    raise ChecksumMismatch(f"{path} has a right that is neither call nor put: {error}") from error
+                yield canonical
+
+
+def checksum(storage: Storage, path: str) -> tuple[int, str]:
+    """Return a file's size and the SHA-256 of its bytes."""
+    digest = hashlib.sha256()
+    size = 0
+    with storage.open(path) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+            size += len(piece)
+    return size, digest.hexdigest()
+
+
+def _columns(storage: Storage, path: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    with storage.open(path) as file:
+        return _parquet(file, path).schema_arrow
+
+
+def _parquet(file: BinaryIO, path: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    try:
+        return pq.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        raise ChecksumMismatch(f"{path} is not a whole Parquet file: {error}") from error
+
+
+def _footer(parquet: Any, path: str) -> Footer:  # noqa: ANN401 - pyarrow ships no types
+    metadata = parquet.metadata
+    document = (metadata.metadata or {}).get(METADATA_KEY)
+    if document is None:
+        raise ChecksumMismatch(f"{path} was not written by spxdata: it has no metadata of ours.")
+    try:
+        return _said(metadata, json.loads(document))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ChecksumMismatch(f"{path} has metadata of ours that cannot be read: {error!r}") from error
+
+
+def _said(metadata: Any, said: Any) -> Footer:  # noqa: ANN401 - pyarrow ships no types, JSON has none
+    unit, provenance = said["unit"], said["provenance"]
+    expiration = unit["expiration"]
+    return Footer(
+        unit=Unit(
+            trade_date=date.fromisoformat(unit["trade_date"]),
+            root=unit["root"],
+            dataset=unit["dataset"],
+            interval=unit["interval"],
+            expiration=date.fromisoformat(expiration) if expiration else None,
+        ),
+        rows=metadata.num_rows,
+        content_hash=said["content_hash"],
+        schema_version=said["schema_version"],
+        compression=metadata.row_group(0).column(0).compression.lower() if metadata.num_row_groups else "",
+        created_at=datetime.fromisoformat(said["created_at"]),
+        provenance=Provenance(**{**provenance, "fetched_at": datetime.fromisoformat(provenance["fetched_at"])}),
+    )

@@ -1,0 +1,233 @@
+"""The rules a reply is held to, as a table: name, scope, severity, check.
+
+Thresholds suit what real quotes look like: crossed and locked quotes, zero bids and off-session rows occur and are
+flagged; what never occurs in real data (another day, a negative price, one key with two values) fails the attempt.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Literal
+
+import polars as pl
+
+from spxdata.errors import BrokenRule, Evidence
+from spxdata.flags import Flag
+from spxdata.model import Contract, Right, Unit
+from spxdata.schema import DATASETS, STEP_MINUTES, Dataset, Kind
+from spxdata.sessions import NEW_YORK, session
+
+#: Tick grid of quoted prices in cents, by root: below 3.00 dollars, and from there on.
+TICKS: dict[str, tuple[int, int]] = {"SPX": (5, 10), "SPXW": (5, 10)}
+_TICK_BORDER = 3.0
+
+Severity = Literal["flag", "fail"]
+#: `row`: looks at one row. `key`: looks at a row and the one before it, once rows are sorted by their key.
+RowScope = Literal["row", "key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a rule may know beside the row."""
+
+    unit: Unit
+    dataset: Dataset
+    opens: datetime
+    closes: datetime
+    listed: frozenset[Contract] | None
+
+    @classmethod
+    def of(cls, unit: Unit, listed: frozenset[Contract] | None) -> "Facts":
+        """Gather the facts of a unit.
+
+        Args:
+            unit: What was asked for; its session must exist.
+            listed: The unit's contracts on the day's contract list, None if there is no list.
+        """
+        hours = session(unit.root, unit.trade_date, unit.expiration)
+        open_minute, close_minute = (hours.open, hours.close) if hours else (0, 0)
+        midnight = datetime.combine(unit.trade_date, time(), NEW_YORK)
+        return cls(
+            unit,
+            DATASETS[unit.dataset],
+            midnight + timedelta(minutes=open_minute),
+            midnight + timedelta(minutes=close_minute),
+            listed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table.
+
+    Attributes:
+        name: What it is called in messages and in the documentation.
+        scope: What it looks at.
+        severity: Whether a row that breaks it is flagged or fails the attempt.
+        needs: Columns it reads; datasets that lack one are not held to it.
+        broken: From the facts to an expression that is true where the rule is broken; None if it cannot apply.
+        flag: The bit it sets, of rules that flag.
+    """
+
+    name: str
+    scope: RowScope
+    severity: Severity
+    needs: tuple[str, ...]
+    broken: Callable[[Facts], pl.Expr | None]
+    flag: Flag | None = None
+
+    def applies(self, dataset: Dataset) -> bool:
+        """Tell whether a dataset has the columns this rule reads."""
+        return set(self.needs) <= set(dataset.names)
+
+
+_bid, _ask = pl.col("bid"), pl.col("ask")
+
+
+def _off_grid(facts: Facts) -> pl.Expr | None:
+    step = STEP_MINUTES.get(facts.unit.interval)
+    if step is None:
+        return None
+    since = pl.col("timestamp") - pl.lit(facts.opens)
+    return since.dt.total_microseconds() % (step * 60_000_000) != 0
+
+
+def _no_strike(_: Facts) -> pl.Expr:
+    return ((pl.col("strike") > 0) & pl.col("strike").is_finite()).not_()  # nan > 0 is true in polars
+
+
+def _off_tick(facts: Facts) -> pl.Expr | None:
+    ticks = TICKS.get(facts.unit.root)
+    if ticks is None:
+        return None
+    below, above = ticks
+
+    def off(price: pl.Expr) -> pl.Expr:
+        cents = (price * 100).round()
+        tick = pl.when(price < _TICK_BORDER).then(below).otherwise(above)
+        return ((price * 100 - cents).abs() > 1e-6) | (cents % tick != 0)
+
+    return off(_bid) | off(_ask)
+
+
+def _unlisted(facts: Facts) -> pl.Expr | None:
+    if facts.listed is None:
+        return None
+    strikes = {right: [c.strike for c in facts.listed if c.right is right] for right in Right}
+    calls, puts = (pl.lit(pl.Series(strikes[right], dtype=pl.Float64)).implode() for right in Right)
+    strike = pl.col("strike")
+    return pl.when(pl.col("right") == Right.CALL.value).then(~strike.is_in(calls)).otherwise(~strike.is_in(puts))
+
+
+def _negative(facts: Facts) -> pl.Expr | None:
+    names = [name for name in ("bid", "ask", "bid_size", "ask_size") if name in facts.dataset.names]
+    return pl.any_horizontal(pl.col(names) < 0) if names else None
+
+
+def _not_finite(facts: Facts) -> pl.Expr:
+    return pl.any_horizontal(pl.col(name).is_finite().not_() for name in facts.dataset.of(Kind.NUMBER))
+
+
+def _same(names: tuple[str, ...]) -> pl.Expr:
+    return pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in names)
+
+
+def _one_zero(price: str, size: str) -> pl.Expr:
+    return (pl.col(price) == 0) != (pl.col(size) == 0)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("another_root", "row", "fail", ("symbol",), lambda f: pl.col("symbol") != f.unit.root),
+    Rule(
+        "another_expiration",
+        "row",
+        "fail",
+        ("expiration",),
+        lambda f: None if f.unit.expiration is None else pl.col("expiration") != f.unit.expiration,
+    ),
+    Rule("another_day", "row", "fail", ("timestamp",), lambda f: pl.col("timestamp").dt.date() != f.unit.trade_date),
+    Rule("off_grid", "row", "fail", ("timestamp",), _off_grid),
+    Rule("no_strike", "row", "fail", ("strike",), _no_strike),
+    Rule("negative", "row", "fail", ("bid", "ask"), _negative),
+    Rule("two_values", "key", "fail", (), lambda f: _same(f.dataset.key) & _same(f.dataset.names).not_()),
+    Rule("repeated", "key", "flag", (), lambda f: _same(f.dataset.names), Flag.REPEATED),
+    Rule("zero_bid", "row", "flag", ("bid", "ask"), lambda _: (_bid == 0) & (_ask > 0), Flag.ZERO_BID),
+    Rule("zero_ask", "row", "flag", ("bid", "ask"), lambda _: (_ask == 0) & (_bid > 0), Flag.ZERO_SIDE),
+    Rule(
+        "size_without_bid", "row", "flag", ("bid", "bid_size"), lambda _: _one_zero("bid", "bid_size"), Flag.ZERO_SIDE
+    ),
+    Rule(
+        "size_without_ask", "row", "flag", ("ask", "ask_size"), lambda _: _one_zero("ask", "ask_size"), Flag.ZERO_SIDE
+    ),
+    Rule("no_quote", "row", "flag", ("bid", "ask"), lambda _: (_bid == 0) & (_ask == 0), Flag.SENTINEL),
+    Rule("no_model", "row", "flag", ("iv_error",), lambda _: pl.col("iv_error") >= 100, Flag.SENTINEL),
+    Rule(
+        "no_underlying", "row", "flag", ("underlying_price",), lambda _: pl.col("underlying_price") == 0, Flag.SENTINEL
+    ),
+    Rule("locked", "row", "flag", ("bid", "ask"), lambda _: (_bid == _ask) & (_ask > 0), Flag.LOCKED),
+    Rule("crossed", "row", "flag", ("bid", "ask"), lambda _: (_bid > _ask) & (_ask > 0), Flag.CROSSED),
+    Rule("off_tick", "row", "flag", ("bid", "ask"), _off_tick, Flag.OFF_TICK),
+    Rule(
+        "out_of_session",
+        "row",
+        "flag",
+        ("timestamp",),
+        lambda f: pl.col("timestamp").is_between(pl.lit(f.opens), pl.lit(f.closes)).not_(),
+        Flag.OUT_OF_SESSION,
+    ),
+    Rule("unlisted", "row", "flag", ("strike", "right"), _unlisted, Flag.UNLISTED),
+    Rule("unsolved_iv", "row", "flag", ("implied_vol",), lambda _: pl.col("implied_vol") == 0, Flag.UNSOLVED_IV),
+    Rule("iv_error", "row", "flag", ("iv_error",), lambda _: pl.col("iv_error").abs() > 0.5, Flag.IV_ERROR),
+    Rule("delta_range", "row", "flag", ("delta",), lambda _: pl.col("delta").abs() > 1, Flag.DELTA_RANGE),
+    Rule("not_finite", "row", "flag", (), _not_finite, Flag.NOT_FINITE),
+)
+
+
+def expressions(facts: Facts, scope: RowScope, severity: Severity) -> list[tuple[Rule, pl.Expr]]:
+    """Return the rules of a scope and severity that apply, each with its expression."""
+    chosen = (rule for rule in RULES if (rule.scope, rule.severity) == (scope, severity))
+    built = ((rule, rule.broken(facts)) for rule in chosen if rule.applies(facts.dataset))
+    return [(rule, broken) for rule, broken in built if broken is not None]
+
+
+def flagged(frame: pl.DataFrame, facts: Facts, scope: RowScope) -> pl.Series:
+    """Return the bits that the rules of a scope set on each row."""
+    bits = [
+        pl.when(broken).then(pl.lit(int(rule.flag or 0), pl.Int32)).otherwise(pl.lit(0, pl.Int32)).alias(rule.name)
+        for rule, broken in expressions(facts, scope, "flag")
+    ]
+    by_rule = frame.select(bits)
+    total = pl.zeros(frame.height, pl.Int32, eager=True)
+    for column in by_rule.iter_columns():
+        total = total | column
+    return total.alias("flags")
+
+
+def enforce(frame: pl.DataFrame, facts: Facts, scope: RowScope, evidence: Evidence | None) -> None:
+    """Fail if a structural rule is broken anywhere in a frame.
+
+    Args:
+        frame: Canonical rows; sorted by their key for the scope `key`.
+        facts: What is known of the unit.
+        scope: Which rules to check.
+        evidence: What quarantine keeps; the offending rows themselves when None.
+
+    Raises:
+        BrokenRule: Names the rule, the number of rows and the first of them.
+    """
+    rules = expressions(facts, scope, "fail")
+    counts = frame.select(broken.fill_null(value=False).sum().alias(rule.name) for rule, broken in rules).row(0)
+    for (rule, broken), count in zip(rules, counts, strict=True):
+        if not count:
+            continue
+        at = frame.select(broken.fill_null(value=False).arg_max()).item()
+        first = at - (1 if rule.scope == "key" else 0)
+        shown = frame.slice(first, at - first + 1)
+        kept = evidence or Evidence(
+            header=(",".join(frame.columns) + "\n").encode(),
+            batch=shown.write_csv(include_header=False).encode(),
+            first_row=first,
+        )
+        raise BrokenRule(
+            rule.name, f"{count:,} of {frame.height:,} rows, first {'; '.join(map(str, shown.rows()))}", evidence=kept
+        )

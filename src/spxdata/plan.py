@@ -1,0 +1,128 @@
+"""Request + sessions + what the catalog holds -> which units to fetch, in which order. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from spxdata.errors import ConfigError
+from spxdata.model import ContractList, Day, Outcome, Scope, State, Unit
+from spxdata.schema import DATASETS
+from spxdata.sessions import NEW_YORK, closed_because, published, session
+
+#: A refused unit is asked for again after this; so is a hole that was confirmed twice.
+MONTH = timedelta(days=30)
+#: For this long after its day an empty answer may still fill up; then it is asked for again once a month.
+RECENT = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user asks for.
+
+    Attributes:
+        trade_dates: Days of the range in order, closed ones included.
+        root: Option root.
+        datasets: Names of datasets.
+        scope: Which expirations.
+        force: Whether to fetch again what the archive already has.
+    """
+
+    trade_dates: tuple[date, ...]
+    root: str
+    datasets: tuple[str, ...]
+    scope: Scope
+    force: bool = False
+
+    def days(self, trade_date: date) -> tuple[Day, ...]:
+        """Return what a trade date consists of, a dataset each."""
+        return tuple(Day(trade_date, self.root, name, DATASETS[name].intervals[0]) for name in self.datasets)
+
+    def open_dates(self) -> tuple[date, ...]:
+        """Return the days on which the exchange is open."""
+        return tuple(day for day in self.trade_dates if closed_because(day) is None)
+
+
+def date_range(start: date, end: date, now: datetime) -> tuple[date, ...]:
+    """Return all days from start to end.
+
+    Args:
+        start: First day.
+        end: Last day, included.
+        now: The current moment (aware).
+
+    Raises:
+        ConfigError: The range is backwards or reaches into the future.
+    """
+    today = now.astimezone(NEW_YORK).date()
+    if end < start:
+        raise ConfigError(f"The range ends on {end}, before it starts on {start}.", hint="Swap the two dates.")
+    if end > today:
+        raise ConfigError(
+            f"{end} is in the future: in New York it is {today}.", hint="Ask for a day that has been traded."
+        )
+    days = tuple(start + timedelta(days=n) for n in range((end - start).days + 1))
+    closed_because(start), closed_because(end)  # both ends must lie within the table of sessions
+    return days
+
+
+def expirations(day: Day, scope: Scope, listed: ContractList | None, known: Iterable[date]) -> tuple[date, ...]:
+    """Return a day's expirations within a scope that have a session, nearest first.
+
+    Args:
+        day: The day; its root decides whether an expiration still trades.
+        scope: What is asked for.
+        listed: The day's contract list, None if the account may not have it.
+        known: The root's expirations, used without a contract list; sentinels among them fall out of the scope.
+    """
+    candidates = listed.expirations() if listed else sorted(set(known))
+    return tuple(
+        expiration
+        for expiration in candidates
+        if scope.covers(day.trade_date, expiration) and session(day.root, day.trade_date, expiration)
+    )
+
+
+def smallest(units: Sequence[Unit], listed: ContractList | None) -> Unit | None:
+    """Return the unit with the fewest listed contracts, the first one without a list."""
+    if listed is None:
+        return units[0] if units else None
+    sizes = Counter(contract.expiration for contract in listed.contracts)
+    return min(units, key=lambda unit: sizes[unit.expiration] if unit.expiration else 0, default=None)
+
+
+def is_published(day: Day, now: datetime) -> bool:
+    """Tell whether a day's rows are final."""
+    return now >= published(DATASETS[day.dataset].publication, day.trade_date)
+
+
+def is_due(outcome: Outcome | None, today: date, *, force: bool = False) -> bool:
+    """Tell whether a unit is to be fetched, from how it stands.
+
+    Args:
+        outcome: How it stands, None if it was never asked for.
+        today: The current day in New York.
+        force: Whether the user wants it again anyway.
+    """
+    if outcome is None or force:
+        return True
+    if outcome.state is State.STORED and not outcome.partial:
+        return False
+    if outcome.state in {State.STORED, State.EMPTY, State.REFUSED}:
+        return outcome.ask_again is not None and outcome.ask_again <= today
+    return True
+
+
+def ask_again(state: State, trade_date: date, today: date) -> date | None:
+    """Return the day from which asking again makes sense, None where `is_due` needs none.
+
+    Args:
+        state: How the unit stands; stored means: with holes.
+        trade_date: The unit's day.
+        today: The current day in New York.
+    """
+    if state is State.EMPTY and today - trade_date <= RECENT:
+        return today + timedelta(days=1)
+    if state in {State.EMPTY, State.REFUSED, State.STORED}:
+        return today + MONTH
+    return None
