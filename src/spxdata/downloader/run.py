@@ -1,0 +1,330 @@
+"""The run: days in order, units in parallel, retries, cancellation; records outcomes.
+
+The main loop alone plans, waits between tries and writes outcomes to the catalog; worker threads only run `attempt`.
+"""
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Final
+
+from spxdata.completeness import verdict
+from spxdata.downloader.days import STOPS_THE_RUN, DayPlan, Planner
+from spxdata.downloader.summary import Summary, Tally
+from spxdata.errors import NoData, NotSubscribed, ShortReply, SpxDataError, TooEarly
+from spxdata.events import (
+    AttemptFailed,
+    AttemptStarted,
+    DayClosed,
+    DayFinished,
+    DayPlanned,
+    Event,
+    FileAdopted,
+    Received,
+    RunStarted,
+    UnitRecorded,
+)
+from spxdata.model import ContractList, Day, Outcome, State, Unit
+from spxdata.pipeline.attempt import Edges, attempt
+from spxdata.plan import Request, ask_again, smallest
+from spxdata.protocols import Catalog
+from spxdata.retry import Patience
+from spxdata.schema import DATASETS
+from spxdata.sessions import closed_because
+
+#: Seconds between two renewals of the lease.
+_BEAT: Final = 10.0
+
+
+@dataclass(slots=True)
+class _Job:
+    """A unit on its way through tries."""
+
+    unit: Unit
+    listed: ContractList | None
+    tries: int = 0
+    failures: int = 0
+    accept_holes: bool = False
+
+
+class Download:
+    """One run over one archive.
+
+    Args:
+        request: What to have in the archive at the end.
+        edges: Terminal, storage, clock, subscriber to events, and what attempts share.
+        catalog: The archive's record.
+        workers: Requests at once.
+        patience: How often to try again.
+        chance: A source of random numbers in [0, 1), for jitter.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        edges: Edges,
+        catalog: Catalog,
+        *,
+        workers: int,
+        patience: Patience,
+        chance: Callable[[], float],
+    ) -> None:
+        self._request = request
+        self._edges = replace(edges, emit=self._emit)
+        self._subscriber = edges.emit
+        self._clock = edges.clock
+        self._catalog = catalog
+        self._workers = workers
+        self._patience = patience
+        self._chance = chance
+        self._planner = Planner(request, self._edges, catalog, patience, chance)
+        self._lock = threading.Lock()
+        self._tally = Tally()
+        self._plans: dict[Day, DayPlan] = {}
+        self._running: dict[Future[Outcome], _Job] = {}
+        self._waiting: list[tuple[float, int, _Job]] = []  # when, a number that breaks ties, which
+        self._numbers = itertools.count()
+        self._next_beat = 0.0
+
+    def run(self) -> Summary:
+        """Bring the archive to what was asked for.
+
+        Raises:
+            ArchiveBusy: Another process writes this archive.
+            StorageError: The disk or the catalog failed; what was committed is safe.
+            Unreachable: No Terminal answers any more.
+            RefusedError: Both ends of the range were refused, or another Terminal uses the account.
+            KeyboardInterrupt: The user stopped it; what was committed is safe and recorded.
+        """
+        started = self._clock.monotonic()
+        self._emit(RunStarted(self._request.trade_dates))
+        for trade_date in self._request.trade_dates:
+            reason = closed_because(trade_date)
+            if reason:
+                self._emit(DayClosed(trade_date, reason))
+        if not self._request.open_dates():
+            return self._finish(started)
+        with self._catalog.lease(self._clock):
+            self._edges.storage.sweep()
+            self._catalog.queue_days(self._days(), self._request.scope, self._clock.now())
+            with ThreadPoolExecutor(self._workers, thread_name_prefix="spxdata") as pool:
+                try:
+                    self._look_first(pool)
+                    self._drain(pool, self._jobs())
+                except BaseException as error:
+                    self._halt(error)
+                    self._finish(started, error)
+                    raise
+            return self._finish(started)
+
+    def plans(self) -> Iterator[DayPlanned]:
+        """Yield what a run would fetch, day by day, without fetching or writing anything."""
+        for day in self._days():
+            plan = self._planner.plan(day)
+            yield DayPlanned(day, plan.due(), plan.skipped())
+
+    def _look_first(self, pool: ThreadPoolExecutor) -> None:
+        """Fetch the smallest unit of both ends of a range, so that a wrong one fails in seconds."""
+        dates = self._request.open_dates()
+        if len(dates) < 2:
+            return
+        plans = [self._begin(day) for trade_date in (dates[0], dates[-1]) for day in self._request.days(trade_date)]
+        looks = [_Job(unit, plan.listed) for plan in plans if (unit := smallest(plan.due(), plan.listed))]
+        self._drain(pool, iter(looks))
+        refused = [outcome for outcome in self._tally.outcomes if outcome.state is State.REFUSED]
+        if looks and len(refused) == len(looks):
+            raise NotSubscribed(f"Both ends of the range were refused: {refused[0].reason}")
+
+    def _jobs(self) -> Iterator[_Job]:
+        """Yield what is due, day by day, nearest expiration first; a day is planned when its turn comes."""
+        for day in self._days():
+            plan = self._begin(day)
+            for unit in plan.due():
+                yield _Job(unit, plan.listed)
+
+    def _days(self) -> list[Day]:
+        return [day for trade_date in self._request.open_dates() for day in self._request.days(trade_date)]
+
+    def _begin(self, day: Day) -> DayPlan:
+        """Plan a day, once; a day that stands as it should keeps its line in the catalog as it is."""
+        if day in self._plans:
+            return self._plans[day]
+        plan = self._plans[day] = self._planner.plan(day)
+        if plan.fetched:
+            self._catalog.keep_contracts(plan.fetched, DATASETS[day.dataset].contract_list)
+        self._emit(DayPlanned(day, plan.due(), plan.skipped()))
+        known = self._planner.status(day)
+        if plan.changes_nothing and known and known.verdict and known.scope == plan.scope:
+            self._emit(DayFinished(known))
+        else:
+            self._record_plan(plan)
+        return plan
+
+    def _record_plan(self, plan: DayPlan) -> None:
+        """Record what planning found out, and end the day if nothing is to be fetched."""
+        now = self._clock.now()
+        self._catalog.begin_day(plan.day, plan.scope, now)
+        if plan.superseded:
+            self._catalog.forget(plan.day.unit(None))
+        for unit in plan.lost:
+            self._catalog.withdraw(unit)
+        for outcome in plan.adopted:
+            self._catalog.record(outcome, now)
+            if outcome.artifact:
+                self._emit(FileAdopted(outcome.unit, outcome.artifact.path))
+        if plan.error:
+            self._tally.errors.append(plan.error)
+        if plan.settled:
+            self._record(plan.settled)
+        elif not plan.open:
+            self._end(plan)
+
+    def _drain(self, pool: ThreadPoolExecutor, jobs: Iterator[_Job]) -> None:
+        """Run jobs until none is left, a few at once; those that wait for another try do not hold up the rest."""
+        waiting = self._waiting
+        exhausted = False
+        while True:
+            self._beat()
+            while len(self._running) < self._workers:
+                if waiting and waiting[0][0] <= self._clock.monotonic():
+                    job = heapq.heappop(waiting)[2]
+                elif exhausted or (found := next(jobs, None)) is None:
+                    exhausted = True
+                    break
+                else:
+                    job = found
+                self._start(pool, job)
+            if not self._running:
+                if not waiting:
+                    return
+                self._clock.sleep(max(0.0, waiting[0][0] - self._clock.monotonic()))
+                continue
+            soonest = waiting[0][0] - self._clock.monotonic() if waiting else _BEAT
+            done, _ = wait(self._running, timeout=max(0.0, min(soonest, _BEAT)), return_when=FIRST_COMPLETED)
+            for future in done:
+                job = self._running[future]
+                pause = self._settle(job, future)
+                del self._running[future]  # not before: what stops the run here leaves the unit to `_halt`
+                if pause is not None:
+                    heapq.heappush(waiting, (self._clock.monotonic() + pause, next(self._numbers), job))
+
+    def _start(self, pool: ThreadPoolExecutor, job: _Job) -> None:
+        refused = self._plans[job.unit.day].refused
+        if refused:  # the subscription lacks the dataset: the rest of the day would only hear the same
+            self._record(replace(refused, unit=job.unit, attempts=0))
+            return
+        job.tries += 1
+        self._catalog.begin(job.unit, self._clock.now())
+        self._emit(AttemptStarted(job.unit, job.tries))
+        future = pool.submit(
+            attempt,
+            job.unit,
+            job.listed,
+            self._edges,
+            accept_holes=job.accept_holes,
+            replacing=lambda: self._catalog.withdraw(job.unit),
+        )
+        self._running[future] = job
+
+    def _settle(self, job: _Job, future: Future[Outcome]) -> float | None:
+        """Record how an attempt ended, or return the seconds after which it is tried again."""
+        unit = job.unit
+        try:
+            outcome = future.result()
+        except NoData as error:
+            outcome = Outcome(unit, State.EMPTY, reason=error.message)
+        except TooEarly as error:
+            outcome = Outcome(unit, State.NOT_PUBLISHED, reason=error.message)
+        except STOPS_THE_RUN as error:
+            pause = self._again(job, error)
+            if pause is None:
+                raise
+            return pause
+        except NotSubscribed as error:
+            outcome = Outcome(unit, State.REFUSED, reason=error.message, code=error.code)
+        except SpxDataError as error:
+            pause = self._again(job, error)
+            if pause is not None:
+                return pause
+            self._tally.errors.append(type(error))
+            outcome = Outcome(unit, State.FAILED, reason=error.message, code=error.code)
+        again = None
+        if outcome.state is not State.STORED or outcome.partial:
+            again = ask_again(outcome.state, unit.trade_date, self._planner.today())
+        self._record(replace(outcome, attempts=job.tries, ask_again=again))
+        return None
+
+    def _again(self, job: _Job, error: SpxDataError) -> float | None:
+        """Return the seconds after which a unit is tried again, None to give up."""
+        if isinstance(error, ShortReply):  # never twice: the next try accepts what is there
+            job.accept_holes = True
+            pause: float | None = self._patience.first_wait
+        else:
+            job.failures += 1
+            pause = self._patience.wait(error, job.failures, self._chance())
+        self._emit(AttemptFailed(job.unit, job.tries, error.code, error.message, pause))
+        return pause
+
+    def _record(self, outcome: Outcome) -> None:
+        """Write an outcome to the catalog; end its day if it was the last one."""
+        self._catalog.record(outcome, self._clock.now())
+        self._emit(UnitRecorded(outcome))
+        self._tally.outcomes.append(outcome)
+        plan = self._plans[outcome.unit.day]
+        if outcome.state is State.REFUSED:
+            plan.refused = outcome
+        if outcome.state is State.FAILED:
+            plan.failed = plan.failed or outcome
+        plan.open.discard(outcome.unit)
+        if not plan.open:
+            self._end(plan)
+
+    def _end(self, plan: DayPlan) -> None:
+        """Give a day its verdict."""
+        outcomes = [outcome for outcome in self._catalog.outcomes(plan.day) if outcome.unit in set(plan.judged)]
+        found = verdict(outcomes, len(plan.judged), listed=plan.listed is not None)
+        failed = plan.failed or next((outcome for outcome in outcomes if outcome.state is State.FAILED), None)
+        self._catalog.end_day(plan.day, found, failed.reason if failed else None, self._clock.now())
+        status = self._planner.status(plan.day)
+        if status:
+            self._emit(DayFinished(status))
+
+    def _halt(self, error: BaseException) -> None:
+        """Stop what is running, and record what was committed all the same."""
+        self._edges.terminal.abort()
+        wait(self._running)
+        unfinished = [job for _, _, job in self._waiting]
+        for future, job in self._running.items():
+            if future.exception() is None:
+                self._record(replace(future.result(), attempts=job.tries))
+            else:
+                unfinished.append(job)
+        for job in unfinished:
+            self._catalog.record(Outcome(job.unit, State.PENDING, attempts=job.tries), self._clock.now())
+        self._running.clear()
+        words = error.message if isinstance(error, SpxDataError) else None
+        for plan in self._plans.values():
+            if plan.open:
+                self._catalog.interrupt_day(plan.day, words, self._clock.now())
+
+    def _finish(self, started: float, error: BaseException | None = None) -> Summary:
+        """Tell how the run went."""
+        finished = self._tally.finished(self._plans, self._clock.monotonic() - started, error)
+        self._emit(finished)
+        statuses = (self._planner.status(day) for day in sorted(self._plans))
+        return Summary(finished, tuple(status for status in statuses if status))
+
+    def _beat(self) -> None:
+        if self._clock.monotonic() >= self._next_beat:
+            self._catalog.beat(self._clock.now())
+            self._next_beat = self._clock.monotonic() + _BEAT
+
+    def _emit(self, event: Event) -> None:
+        """Pass an event on, one at a time: attempts speak from their own threads."""
+        with self._lock:
+            if isinstance(event, Received):
+                self._tally.received += event.bytes
+            self._subscriber(event)

@@ -1,0 +1,58 @@
+"""Fixtures for all tests: an emulated Terminal, and the folder of recorded data."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spxdata.emulator import Emulator
+
+ROOT = Path(__file__).parent.parent
+
+
+def reference_folder() -> Path:
+    """Return where recorded data should lie: SPXDATA_REFERENCE, relative to the checkout."""
+    return (ROOT / os.environ.get("SPXDATA_REFERENCE", "../shared")).resolve()
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Return the folder of recorded data; skip where it is absent."""
+    folder = reference_folder()
+    if not (folder / "realdata").is_dir():
+        pytest.skip(f"no recorded data at {folder}: set SPXDATA_REFERENCE to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """Return a small emulated Terminal on a free port, shared by the tests of a process."""
+    with Emulator(chain="small", seed=1) as terminal:
+        yield terminal
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that asks for recorded data, so that it is counted."""
+    for item in items:
+        if "reference" in getattr(item, "fixturenames", ()):
+            item.add_marker("reference")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests recorded, and how many tests on recorded data ran: a skip is never acceptance."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "figure" and report.when == "call":
+                terminalreporter.write_line(str(value))
+    ran = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if "reference" in report.keywords and report.when == "call"
+    ]
+    skipped = [r for r in terminalreporter.getreports("skipped") if "reference" in r.keywords]
+    terminalreporter.write_line(
+        f"Tests on recorded data: {len(ran)} ran, {len(skipped)} skipped (SPXDATA_REFERENCE={reference_folder()})"
+    )
