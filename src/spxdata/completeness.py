@@ -120,11 +120,13 @@ def holes(grid: Grid, listed: frozenset[Contract] | None, present: Mapping[Contr
             continue
         missing = grid.required & ~bits[contract] & ~outage
         tail = grid.required >> bits[contract].bit_length() << bits[contract].bit_length()
-        worth = present[contract].last_ask > WORTHLESS_ASK
+        last_ask = present[contract].last_ask
+        worth = last_ask > WORTHLESS_ASK
         for first, last in grid.minutes(missing):
             in_tail = bool(tail >> ((first - grid.open) // grid.step) & 1)
             long = last - first + grid.step > TOLERATED_MINUTES
-            kind = HoleKind.GAP if (worth if in_tail else long) else HoleKind.NOTE
+            # without any ask there is no saying that it became worthless: its tail counts as any other stretch
+            kind = HoleKind.GAP if (worth if in_tail and last_ask > 0 else long) else HoleKind.NOTE
             found.append(Hole(kind, contract, first, last))
         wished = grid.wished & ~bits[contract] & ~quiet
         found += [Hole(HoleKind.NOTE, contract, first, last) for first, last in grid.minutes(wished)]

@@ -13,11 +13,13 @@ class Patience:
         retries: Tries after the first one, for errors whose class sets no number of its own.
         first_wait: Seconds before the second try; doubled for each further one.
         jitter: Largest share of a wait that chance adds.
+        longest_asked: Most seconds the Terminal may ask us to wait; more is taken for a mistake.
     """
 
     retries: int = 3
     first_wait: float = 1.0
     jitter: float = 0.25
+    longest_asked: float = 300.0
 
     def wait(self, error: SpxDataError, attempt: int, chance: float) -> float | None:
         """Return the seconds to wait before the next try, None to give up.
@@ -37,4 +39,4 @@ class Patience:
             return None
         pause = self.first_wait * 2 ** (attempt - 1) * (1 + self.jitter * chance)
         asked = error.retry_after if isinstance(error, TransientError) else None
-        return max(pause, asked or 0.0)
+        return max(pause, min(asked or 0.0, self.longest_asked))

@@ -6,9 +6,10 @@ The main loop alone plans, waits between tries and writes outcomes to the catalo
 import heapq
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from spxdata.completeness import verdict
@@ -46,7 +47,7 @@ class _Job:
     unit: Unit
     listed: ContractList | None
     tries: int = 0
-    failures: int = 0
+    failures: Counter[int | None] = field(default_factory=Counter)  # by how often their class is repeated
     accept_holes: bool = False
 
 
@@ -263,8 +264,8 @@ class Download:
             job.accept_holes = True
             pause: float | None = self._patience.first_wait
         else:
-            job.failures += 1
-            pause = self._patience.wait(error, job.failures, self._chance())
+            job.failures[error.retries] += 1
+            pause = self._patience.wait(error, job.failures[error.retries], self._chance())
         self._emit(AttemptFailed(job.unit, job.tries, error.code, error.message, pause))
         return pause
 

@@ -73,15 +73,18 @@ class Response:
 
 @dataclass(slots=True)
 class Channels:
-    """The sockets that are being read, so that another thread can end them."""
+    """The sockets that are being read, so that another thread can end them, once and for all."""
 
     _open: set[socket.socket] = field(default_factory=set)
+    _aborted: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
     def holding(self, channel: socket.socket) -> Iterator[None]:
         """Know a socket while it is read."""
         with self._lock:
+            if self._aborted:  # while this one was still connecting
+                raise CutOff("The run was stopped.")
             self._open.add(channel)
         try:
             yield
@@ -90,8 +93,9 @@ class Channels:
                 self._open.discard(channel)
 
     def abort(self) -> None:
-        """End all that is being read: blocked readers wake up to an early end."""
+        """End all that is being read, and all that would be: blocked readers wake up to an early end."""
         with self._lock:
+            self._aborted = True
             for channel in self._open:
                 with suppress(OSError):  # the other side may have ended it in this moment
                     channel.shutdown(socket.SHUT_RDWR)

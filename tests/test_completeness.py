@@ -1,0 +1,427 @@
+import csv
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spxdata.completeness import Grid, Presence, describe, hole_text, holes, verdict
+from spxdata.model import Contract, Hole, HoleKind, Outcome, Right, State, Verdict
+from spxdata.schema import DATASETS
+from spxdata.sessions import session
+from tests.builders import EXPIRATION, TRADE_DATE, a_gap, a_note, a_unit, an_outage, stored
+
+CALL = Contract(EXPIRATION, 4700.0, Right.CALL)
+PUT = Contract(EXPIRATION, 4700.0, Right.PUT)
+HIGH = Contract(EXPIRATION, 4750.0, Right.CALL)
+
+#: 09:31 and 16:00 as minutes of the day, and when quotes end.
+FIRST, CORE, LAST = 571, 960, 975
+OUTAGE, GAP, NOTE = HoleKind.OUTAGE, HoleKind.GAP, HoleKind.NOTE
+
+
+def grid(
+    dataset: str = "quote",
+    trade_date: date = TRADE_DATE,
+    expiration: date = EXPIRATION,
+    root: str = "SPXW",
+    step: int = 1,
+) -> Grid:
+    """Return the minutes expected of a unit."""
+    hours = session(root, trade_date, expiration)
+    assert hours
+    return Grid.of(hours, DATASETS[dataset], step)
+
+
+def runs_of(minutes: Iterable[int], step: int = 1) -> tuple[tuple[int, int], ...]:
+    """Return the unbroken stretches of some minutes."""
+    found: list[list[int]] = []
+    for minute in sorted(minutes):
+        if found and minute - found[-1][1] == step:
+            found[-1][1] = minute
+        else:
+            found.append([minute, minute])
+    return tuple((first, last) for first, last in found)
+
+
+def there(*missing: tuple[int, int], upto: int = LAST, ask: float = 5.0, step: int = 1) -> Presence:
+    """Return a contract that is there from 09:31 on but for some stretches."""
+    away = {minute for first, last in missing for minute in range(first, last + 1)}
+    return Presence(runs_of(set(range(570 + step, upto + 1, step)) - away, step), ask)
+
+
+def found(
+    present: Mapping[Contract, Presence],
+    of: Grid | None = None,
+    listed: Iterable[Contract] | None = None,
+) -> list[tuple[HoleKind, Contract | None, int | None, int | None]]:
+    """Return a unit's holes as plain tuples; listed is what is present unless said otherwise."""
+    everything = frozenset(present if listed is None else listed)
+    return [(h.kind, h.contract, h.first, h.last) for h in holes(of or grid(), everything, present)]
+
+
+class TestGrid:
+    """Which minutes are expected."""
+
+    @pytest.mark.parametrize(
+        ("dataset", "trade_date", "expiration", "required", "wished"),
+        [
+            ("quote", TRADE_DATE, EXPIRATION, (571, 975), None),
+            ("greeks", TRADE_DATE, EXPIRATION, (571, 960), (961, 975)),
+            ("quote", TRADE_DATE, TRADE_DATE, (571, 960), None),
+            ("greeks", TRADE_DATE, TRADE_DATE, (571, 960), None),
+            ("quote", date(2023, 7, 3), date(2023, 7, 5), (571, 795), None),
+            ("greeks", date(2023, 7, 3), date(2023, 7, 5), (571, 780), (781, 795)),
+            ("quote", date(2023, 7, 3), date(2023, 7, 3), (571, 780), None),
+        ],
+    )
+    def test_table(
+        self,
+        dataset: str,
+        trade_date: date,
+        expiration: date,
+        required: tuple[int, int],
+        wished: tuple[int, int] | None,
+    ) -> None:
+        """Never 09:30; to 16:15 of quotes, to 16:00 of greeks and on the last day; early closes 13:15 and 13:00."""
+        it = grid(dataset, trade_date, expiration)
+        assert list(it.minutes(it.required)) == [required]
+        assert list(it.minutes(it.wished)) == ([wished] if wished else [])
+        assert it.last_required() == required[1]
+
+    def test_other_intervals_have_their_own_points(self) -> None:
+        """Every fifth minute, the first of them at 09:35."""
+        it = grid(step=5)
+        assert list(it.minutes(it.required)) == [(575, 975)]
+        assert it.required.bit_count() == 81
+        assert it.last_required() == 975
+
+    @given(st.sets(st.integers(570, 975)))
+    def test_minutes_and_bits_are_inverse(self, minutes: set[int]) -> None:
+        """Whatever the minutes."""
+        runs = runs_of(minutes)
+        assert tuple(grid().minutes(grid().bits(Presence(runs, 0.0)))) == runs
+
+    def test_minutes_before_the_open_count_for_nothing(self) -> None:
+        """A run that begins early counts from the open on."""
+        assert list(grid().minutes(grid().bits(Presence(((500, 520), (560, 572)), 1.0)))) == [(570, 572)]
+
+
+class TestRules:
+    """What is an outage, a gap, a note."""
+
+    def test_whole_contracts_lack_nothing(self) -> None:
+        """The sentinel row at 09:30 is not required, nor is it in the way."""
+        assert found({CALL: there(), PUT: Presence(((570, 975),), 1.0)}) == []
+
+    def test_a_minute_missing_in_every_contract_is_an_outage(self) -> None:
+        """A single one is enough; it is named once, not per contract."""
+        assert found({CALL: there((700, 700)), PUT: there((700, 700))}) == [(OUTAGE, None, 700, 700)]
+
+    def test_an_outage_needs_two_contracts(self) -> None:
+        """A contract alone has gaps and notes."""
+        assert found({CALL: there((700, 769))}) == [(GAP, CALL, 700, 769)]
+        assert found({CALL: there((700, 700))}) == [(NOTE, CALL, 700, 700)]
+
+    def test_the_outage_is_what_all_contracts_lack(self) -> None:
+        """As on 2023-06-26: 10:30 to 11:39; what one lacks beyond it is its own hole."""
+        assert found({CALL: there((630, 699)), PUT: there((625, 699)), HIGH: there((630, 702))}) == [
+            (OUTAGE, None, 630, 699),
+            (NOTE, PUT, 625, 629),
+            (NOTE, HIGH, 700, 702),
+        ]
+
+    def test_minutes_of_an_outage_do_not_lengthen_a_hole_beside_it(self) -> None:
+        """30 minutes before it and 30 after it stay two tolerated stretches."""
+        assert found({CALL: there((600, 669)), PUT: there((630, 639))}) == [
+            (OUTAGE, None, 630, 639),
+            (NOTE, CALL, 600, 629),
+            (NOTE, CALL, 640, 669),
+        ]
+
+    def test_an_absent_contract_does_not_turn_lone_minutes_into_holes_of_all(self) -> None:
+        """It is a gap of the whole day, beside what the others have."""
+        assert found({CALL: there(), PUT: there()}, listed=(CALL, PUT, HIGH)) == [(GAP, HIGH, None, None)]
+
+    @pytest.mark.parametrize(("length", "kind"), [(1, NOTE), (30, NOTE), (31, GAP), (200, GAP)])
+    @pytest.mark.parametrize("first", [FIRST, 640], ids=["head", "inside"])
+    def test_more_than_thirty_minutes_at_the_head_or_inside_are_a_gap(
+        self, first: int, length: int, kind: HoleKind
+    ) -> None:
+        """Whatever the contract is worth."""
+        hole = (first, first + length - 1)
+        for ask in (0.05, 50.0):
+            assert found({CALL: there(hole, ask=ask), PUT: there()}) == [(kind, CALL, *hole)]
+
+    @pytest.mark.parametrize(("ask", "kind"), [(0.05, NOTE), (0.10, NOTE), (0.11, GAP), (0.15, GAP)])
+    @pytest.mark.parametrize("upto", [700, LAST - 1], ids=["hours", "one minute"])
+    def test_a_missing_tail_is_a_gap_if_the_option_was_worth_something(
+        self, upto: int, ask: float, kind: HoleKind
+    ) -> None:
+        """Options worth 0.10 or less just stop quoting; one missing minute at the end is a tail too."""
+        assert found({CALL: there(upto=upto, ask=ask), PUT: there()}) == [(kind, CALL, upto + 1, LAST)]
+
+    def test_a_contract_of_nothing_but_the_sentinel_is_a_gap(self) -> None:
+        """Without any ask there is no saying that it became worthless: a reply cut after 09:30 must not pass."""
+        assert found({CALL: Presence(((570, 570),), 0.0), PUT: there()}) == [(GAP, CALL, FIRST, LAST)]
+
+    def test_after_sixteen_o_clock_quotes_must_be_there(self) -> None:
+        """To 16:15, since the contract trades on."""
+        assert found({CALL: there(upto=CORE), PUT: there()}) == [(GAP, CALL, 961, 975)]
+        assert found({CALL: there(upto=CORE), PUT: there(upto=CORE)}) == [(OUTAGE, None, 961, 975)]
+
+    def test_after_sixteen_o_clock_greeks_are_only_noted(self) -> None:
+        """For one contract, and for all of them."""
+        greeks = grid("greeks")
+        assert found({CALL: there(upto=CORE), PUT: there()}, greeks) == [(NOTE, CALL, 961, 975)]
+        assert found({CALL: there(upto=CORE), PUT: there(upto=CORE)}, greeks) == [(NOTE, None, 961, 975)]
+
+    def test_a_tail_before_the_notes_of_greeks_is_still_a_tail(self) -> None:
+        """15:59 is the last row: 16:00 is a gap, the minutes after it are noted."""
+        assert found({CALL: there(upto=959), PUT: there()}, grid("greeks")) == [
+            (GAP, CALL, 960, 960),
+            (NOTE, CALL, 961, 975),
+        ]
+
+    def test_on_the_last_day_nothing_is_expected_after_sixteen_o_clock(self) -> None:
+        """A PM-settled contract stops there."""
+        last = grid(expiration=TRADE_DATE)
+        assert found({CALL: there(upto=CORE), PUT: there(upto=CORE)}, last) == []
+
+    def test_on_an_early_close_nothing_is_expected_after_it(self) -> None:
+        """13:15, and 13:00 of what expires."""
+        early = date(2023, 7, 3)
+        assert found({CALL: there(upto=795), PUT: there(upto=795)}, grid(trade_date=early)) == []
+        expiring = grid(trade_date=early, expiration=early)
+        assert found({CALL: there(upto=780), PUT: there(upto=780)}, expiring) == []
+        assert found({CALL: there(upto=779), PUT: there(upto=780)}, expiring) == [(GAP, CALL, 780, 780)]
+
+    def test_rows_after_the_session_are_no_hole_and_fill_none(self) -> None:
+        """Curb-session rows come and go."""
+        curb = Presence(((571, 700), (980, 1000)), 5.0)
+        assert found({CALL: curb, PUT: there()}) == [(GAP, CALL, 701, LAST)]
+
+    def test_without_a_list_only_what_came_is_judged(self) -> None:
+        """A contract that never came cannot be missed."""
+        present = {CALL: there((700, 740)), PUT: there()}
+        assert [hole.kind for hole in holes(grid(), None, present)] == [GAP]
+
+    def test_a_contract_that_is_not_listed_is_judged_too(self) -> None:
+        """It is there, so its minutes are expected."""
+        assert found({CALL: there(), PUT: there((600, 640))}, listed=[CALL]) == [(GAP, PUT, 600, 640)]
+
+    @pytest.mark.parametrize(("points", "kind"), [(6, NOTE), (7, GAP)])
+    def test_at_other_intervals_minutes_are_counted_not_rows(self, points: int, kind: HoleKind) -> None:
+        """6 points of 5 minutes are 30 minutes."""
+        away = (600, 600 + 5 * (points - 1))
+        present = {CALL: there(away, step=5), PUT: there(step=5)}
+        assert found(present, grid(step=5)) == [(kind, CALL, *away)]
+
+
+minute_sets = st.builds(
+    lambda holes, alone: {m for first, length in holes for m in range(first, first + length)} | alone,
+    st.lists(st.tuples(st.integers(570, 975), st.integers(1, 120)), max_size=4),
+    st.sets(st.integers(570, 975), max_size=6),
+)
+units = st.dictionaries(
+    st.sampled_from([CALL, PUT, HIGH]),
+    st.tuples(st.none() | minute_sets, st.sampled_from([0.0, 0.10, 0.15, 20.0])),
+    min_size=1,
+)
+grids = st.builds(grid, st.sampled_from(["quote", "greeks"]), expiration=st.sampled_from([TRADE_DATE, EXPIRATION]))
+
+
+class TestInvariants:
+    """What holds whatever is missing."""
+
+    @given(grids, st.sets(st.sampled_from([CALL, PUT, HIGH])), st.floats(0, 100))
+    def test_full_presence_has_no_holes(self, of: Grid, contracts: set[Contract], ask: float) -> None:
+        """Of any set of contracts."""
+        assert holes(of, frozenset(contracts), {contract: there(ask=ask) for contract in contracts}) == ()
+
+    @given(grids, units)
+    def test_every_missing_minute_is_named_exactly_once(
+        self, of: Grid, missing: dict[Contract, tuple[set[int] | None, float]]
+    ) -> None:
+        """By a hole of the contract or one of all; and no hole names a minute that is there."""
+        minutes = {
+            contract: set() if away is None else set(range(570, 976)) - away for contract, (away, _) in missing.items()
+        }
+        present = {
+            contract: Presence(runs_of(there_), missing[contract][1])
+            for contract, there_ in minutes.items()
+            if missing[contract][0] is not None
+        }
+        result = holes(of, frozenset(missing), present)
+        expected = {
+            m for bits in (of.required, of.wished) for low, high in of.minutes(bits) for m in range(low, high + 1)
+        }
+        for contract in missing:
+            whole = [hole for hole in result if hole.contract == contract and hole.first is None]
+            if contract not in present:
+                assert whole == [Hole(GAP, contract, None, None)]
+                assert [hole for hole in result if hole.contract == contract] == whole
+                continue
+            assert not whole
+            named = [
+                minute
+                for hole in result
+                if hole.contract in {None, contract} and hole.first is not None and hole.last is not None
+                for minute in range(hole.first, hole.last + 1)
+            ]
+            assert sorted(named) == sorted(expected - minutes[contract])
+
+    @given(grids, units)
+    def test_an_outage_is_missing_in_every_contract(
+        self, of: Grid, missing: dict[Contract, tuple[set[int] | None, float]]
+    ) -> None:
+        """And there are at least two of them."""
+        present = {
+            contract: Presence(runs_of(set(range(570, 976)) - away), ask)
+            for contract, (away, ask) in missing.items()
+            if away is not None
+        }
+        outages = [hole for hole in holes(of, frozenset(missing), present) if hole.kind is OUTAGE]
+        for hole in outages:
+            assert len(missing) > 1
+            assert hole.contract is None
+            assert hole.first is not None
+            assert hole.last is not None
+            assert all(
+                set(range(hole.first, hole.last + 1)) <= away for away, _ in missing.values() if away is not None
+            )
+
+
+class TestVerdict:
+    """How a day stands."""
+
+    _stored, _partial, _noted = stored(), stored(holes=(an_outage(),)), stored(holes=(a_note(),))
+
+    @staticmethod
+    def _of(*states: State) -> list[Outcome]:
+        return [stored() if state is State.STORED else Outcome(a_unit(), state) for state in states]
+
+    @pytest.mark.parametrize(
+        ("states", "expected", "listed", "result"),
+        [
+            ((State.STORED, State.STORED), 2, True, Verdict.COMPLETE),
+            ((State.STORED, State.STORED), 2, False, Verdict.UNVERIFIED),
+            ((State.STORED,), 2, True, Verdict.PARTIAL),
+            ((State.STORED, State.FAILED), 2, True, Verdict.PARTIAL),
+            ((State.STORED, State.EMPTY), 2, True, Verdict.PARTIAL),
+            ((State.STORED, State.REFUSED), 2, True, Verdict.PARTIAL),
+            ((State.STORED, State.DOWNLOADING), 2, True, Verdict.PARTIAL),
+            ((State.EMPTY,), 1, True, Verdict.ABSENT),
+            ((State.EMPTY, State.EMPTY), 2, False, Verdict.ABSENT),
+            ((State.NOT_PUBLISHED,), 1, True, Verdict.NOT_PUBLISHED),
+            ((State.STORED, State.NOT_PUBLISHED), 2, True, Verdict.NOT_PUBLISHED),
+            ((State.FAILED,), 1, True, None),
+            ((State.REFUSED, State.EMPTY), 2, True, None),
+            ((State.PENDING,), 2, True, None),
+            ((), 2, True, None),
+        ],
+    )
+    def test_table(self, states: tuple[State, ...], expected: int, listed: bool, result: Verdict | None) -> None:
+        """From the states of its units, and whether a list was there to compare with."""
+        assert verdict(self._of(*states), expected, listed=listed) is result
+
+    @pytest.mark.parametrize("listed", [True, False])
+    def test_outages_and_gaps_make_a_day_partial(self, listed: bool) -> None:
+        """With a list and without."""
+        assert verdict([self._stored, self._partial], 2, listed=listed) is Verdict.PARTIAL
+
+    def test_notes_do_not(self) -> None:
+        """They are in a fifth of all real contract-days."""
+        assert verdict([self._stored, self._noted], 2, listed=True) is Verdict.COMPLETE
+
+
+class TestWords:
+    """Holes in messages."""
+
+    def test_holes_are_told_in_words(self) -> None:
+        """Kinds counted, the first few by name, in New York time."""
+        found = [an_outage(), a_gap(), *(a_note(first=n, last=n) for n in range(600, 605))]
+        assert describe(found) == (
+            "1 outage (all contracts: 11:00-11:59), 1 gap (2024-01-19 4750 CALL: the whole day), "
+            "5 notes (2024-01-19 4750 CALL: 10:00-10:00, 2024-01-19 4750 CALL: 10:01-10:01, "
+            "2024-01-19 4750 CALL: 10:02-10:02 and 2 more)"
+        )
+
+    def test_nothing_needs_no_words(self) -> None:
+        """An empty text."""
+        assert describe([]) == ""
+        assert hole_text(a_gap()) == "2024-01-19 4750 CALL: the whole day"
+
+
+# --- on recorded quotes
+
+
+class Recorded:
+    """A recorded file, read by nothing but the csv module.
+
+    Args:
+        path: ROOT_TRADEDATE_EXPIRATION.csv in the v2 form.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.root, trade_date, expiration = path.stem.split("_")
+        self.trade_date, self.expiration = date.fromisoformat(trade_date), date.fromisoformat(expiration)
+        self.asks: dict[Contract, dict[int, float]] = {}
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                right = {"C": Right.CALL, "P": Right.PUT}[row["right"]]
+                contract = Contract(self.expiration, int(row["strike"]) / 1000, right)
+                self.asks.setdefault(contract, {})[int(row["ms_of_day"]) // 60_000] = float(row["ask"])
+
+    def holes(self, dataset: str, *, without: Mapping[Contract, Iterable[int]] | None = None) -> list[Hole]:
+        """Return what matters of what is missing, after some minutes of some contracts were taken out."""
+        of = grid(dataset, self.trade_date, self.expiration, self.root)
+        left = {
+            contract: {m: ask for m, ask in asks.items() if m not in set((without or {}).get(contract, ()))}
+            for contract, asks in self.asks.items()
+        }
+        present = {
+            contract: Presence(
+                runs_of(asks), [ask for m, ask in sorted(asks.items()) if ask > 0 and m <= of.last_required()][-1]
+            )
+            for contract, asks in left.items()
+            if asks
+        }
+        return [hole for hole in holes(of, frozenset(self.asks), present) if hole.partial]
+
+    def whole(self) -> Contract:
+        """Return a contract of which no minute is missing and which is worth more than 0.10 all day."""
+        longest = max(map(len, self.asks.values()))
+        return next(c for c, asks in self.asks.items() if len(asks) == longest and min(asks.values()) > 0.10)
+
+
+@pytest.fixture(scope="module")
+def recorded(reference: Path) -> list[Recorded]:
+    """All recorded files that have a session."""
+    files = sorted((reference / "realdata/theta_v2_quote").glob("*.csv"))
+    assert files
+    return [Recorded(path) for path in files]
+
+
+@pytest.mark.parametrize("dataset", ["quote", "greeks"])
+def test_no_recorded_day_is_called_partial(recorded: list[Recorded], dataset: str) -> None:
+    """Real chains have lone missing minutes and worthless contracts that stop: none of that is an alarm."""
+    assert {(r.root, r.trade_date, r.expiration): r.holes(dataset) for r in recorded if r.holes(dataset)} == {}
+
+
+def test_every_planted_hole_is_found_in_recorded_quotes(recorded: list[Recorded]) -> None:
+    """A contract, an hour of all, 70 minutes of all, 31 minutes inside, a valuable tail; and not a tolerated one."""
+    for file in recorded:
+        everybody, one = list(file.asks), file.whole()
+        last = max(file.asks[one])
+        whole_day = range(LAST + 1)
+        assert file.holes("quote", without={one: whole_day}) == [Hole(GAP, one, None, None)]
+        for first, length in ((660, 60), (630, 70)):
+            hour = range(first, first + length)
+            found = file.holes("quote", without=dict.fromkeys(everybody, hour))
+            assert [hole for hole in found if hole.kind is OUTAGE] == [Hole(OUTAGE, None, first, first + length - 1)]
+        assert file.holes("quote", without={one: range(700, 731)}) == [Hole(GAP, one, 700, 730)]
+        assert file.holes("quote", without={one: range(700, 730)}) == []
+        assert file.holes("quote", without={one: range(last - 40, last + 1)}) == [Hole(GAP, one, last - 40, last)]
