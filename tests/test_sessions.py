@@ -36,9 +36,7 @@ def day(text: str) -> date:
 
 
 # exchange_calendars 4.13 reads `Series.values` of zoned columns while it builds a calendar; pandas 3.1 warns.
-@pytest.mark.filterwarnings(
-    "ignore:Series.values returning an ndarray that drops timezone:DeprecationWarning"
-)
+@pytest.mark.filterwarnings("ignore:Series.values returning an ndarray that drops timezone:DeprecationWarning")
 def test_the_table_equals_the_first_oracle() -> None:
     """Trading days and early closes are those of exchange_calendars' XNYS, over the whole range."""
     import exchange_calendars

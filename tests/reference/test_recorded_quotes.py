@@ -127,17 +127,25 @@ def test_days_without_files_are_empty_and_no_recorded_day_is_partial(replay: Emu
 @pytest.mark.parametrize(
     ("drop", "day", "words"),
     [
-        ("date=2021-01-05,expiration=2021-01-08,strike=3700,right=C", "2021-01-05", "2021-01-08 3700 CALL"),
-        ("date=2021-01-04,expiration=2021-01-06,from=11:00,to=11:59", "2021-01-04", "all contracts: 11:00-11:59"),
+        (
+            "date=2021-01-05,expiration=2021-01-08,strike=3700,right=C",
+            "2021-01-05",
+            "exp 2021-01-08: 1 gap (3700 CALL: the whole day)",
+        ),
+        (
+            "date=2021-01-04,expiration=2021-01-06,from=11:00,to=11:59",
+            "2021-01-04",
+            "exp 2021-01-06: 1 outage (all contracts: 11:00-11:59)",
+        ),
         (
             "date=2021-01-05,expiration=2021-01-06,strike=3800,right=P,from=12:00,to=12:30",
             "2021-01-05",
-            "2021-01-06 3800 PUT: 12:00-12:30",
+            "exp 2021-01-06: 1 gap (3800 PUT: 12:00-12:30)",
         ),
         (
             "date=2021-01-08,expiration=2021-01-15,strike=3800,right=C,from=15:30",
             "2021-01-08",
-            "2021-01-15 3800 CALL: 15:30-16:15",
+            "exp 2021-01-15: 1 gap (3800 CALL: 15:30-16:15)",
         ),
     ],
     ids=["a contract", "an hour of all contracts", "31 minutes inside a contract", "the tail of a contract with worth"],

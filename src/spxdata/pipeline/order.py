@@ -114,8 +114,8 @@ class _SpilledRun:
 
     def close(self) -> None:
         """Give the file back."""
-        self._reader.close()
-        self._file.close()
+        with suppress(OSError):  # its bytes are not wanted any more
+            self._file.close()
 
 
 class Sorter:

@@ -222,9 +222,9 @@ def enforce(frame: pl.DataFrame, facts: Facts, scope: RowScope, evidence: Eviden
             continue
         at = frame.select(broken.fill_null(value=False).arg_max()).item()
         first = at - (1 if rule.scope == "key" else 0)
-        shown = frame.slice(first, at - first + 1)
+        shown = frame.select(facts.dataset.names).slice(first, at - first + 1)
         kept = evidence or Evidence(
-            header=(",".join(frame.columns) + "\n").encode(),
+            header=(",".join(shown.columns) + "\n").encode(),
             batch=shown.write_csv(include_header=False).encode(),
             first_row=first,
         )

@@ -131,6 +131,7 @@ class Sink:
                 "unit": plain(self.unit),
                 "schema_version": dataset.version,
                 "content_hash": content.hexdigest(),
+                "compression": self.encoding.compression,
                 "created_at": plain(created_at),
                 "provenance": plain(self.provenance),
             }
@@ -169,6 +170,7 @@ def _parquet_writer(file: HashingFile, dataset: Dataset, encoding: Encoding) -> 
         compression_level=encoding.level,
         sorting_columns=pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in dataset.key]),
         write_page_index=True,
+        write_page_checksum=True,
     )
     try:
         yield writer

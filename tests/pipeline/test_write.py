@@ -1,0 +1,292 @@
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spxdata.errors import StorageError
+from spxdata.layout import path_of
+from spxdata.model import Artifact, Unit
+from spxdata.pipeline.content import ContentHash
+from spxdata.pipeline.order import Sorter, SortMemory
+from spxdata.pipeline.parse import RIGHT, parse
+from spxdata.pipeline.validate import validate
+from spxdata.pipeline.write import Encoding, arrow_schema, write
+from spxdata.schema import DATASETS, Dataset
+from spxdata.storage.local import LocalStorage
+from tests.builders import NOW, FakeClock, a_provenance
+
+from .builders import (
+    CALL,
+    CONTRACTS,
+    GREEKS,
+    GREEKS_UNIT,
+    HIGH_CALL,
+    PUT,
+    QUOTE,
+    QUOTE_UNIT,
+    REQUIRED,
+    SESSION,
+    Row,
+    a_row,
+    csv_of,
+    frame_of,
+    rows_of,
+    stored_frame,
+)
+
+
+def put(storage: LocalStorage, rows: Sequence[Row], unit: Unit = QUOTE_UNIT, **changes: Any) -> Artifact:
+    """Write a unit's file from a reply's rows."""
+    clock = changes.pop("clock", FakeClock())
+    provenance = changes.pop("provenance", a_provenance())
+    memory = SortMemory(changes.pop("limit", 10**9))
+    body = csv_of(rows)
+    with (
+        Sorter(DATASETS[unit.dataset].key, memory) as sorter,
+        write(unit, storage, Encoding(**changes), provenance, clock) as sink,
+    ):
+        checked = validate(parse(iter([body]), unit), unit, frozenset(CONTRACTS), sorter)
+        return sink.commit(checked, accept_holes=True)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalStorage:
+    """Return an empty archive."""
+    return LocalStorage(tmp_path)
+
+
+def read(storage: LocalStorage, artifact: Artifact) -> bytes:
+    """Read the file of an artifact."""
+    with storage.open(artifact.path) as file:
+        return file.read()
+
+
+def parquet(storage: LocalStorage, artifact: Artifact) -> Any:
+    """Open the file of an artifact."""
+    return pq.ParquetFile(io.BytesIO(read(storage, artifact)))
+
+
+every_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+
+
+class TestSchema:
+    """Columns that any tool can read."""
+
+    types: dict[str, pa.DataType] = {  # noqa: RUF012 - never changed
+        "trade_date": pa.date32(),
+        "symbol": pa.string(),
+        "expiration": pa.date32(),
+        "strike": pa.float64(),
+        "right": pa.string(),
+        "timestamp": pa.timestamp("us", tz="America/New_York"),
+        "underlying_timestamp": pa.timestamp("us", tz="America/New_York"),
+        "flags": pa.int32(),
+        **{f"{side}_{what}": pa.int32() for side in ("bid", "ask") for what in ("size", "exchange", "condition")},
+    }
+
+    @every_dataset
+    def test_types_are_the_documented_ones(self, storage: LocalStorage, dataset: Dataset) -> None:
+        """Every number that is not a count or a code is float64."""
+        unit = replace(QUOTE_UNIT, dataset=dataset.name)
+        schema = parquet(storage, put(storage, rows_of(dataset=dataset), unit)).schema_arrow
+        assert schema.names == ["trade_date", *dataset.names, "flags"]
+        assert {field.name: field.type for field in schema} == {
+            name: self.types.get(name, pa.float64()) for name in schema.names
+        }
+        assert schema.equals(arrow_schema(dataset))
+
+    @every_dataset
+    def test_columns_carry_their_units_and_are_never_null(self, dataset: Dataset) -> None:
+        """In their own metadata."""
+        for field in arrow_schema(dataset):
+            assert field.metadata[b"unit"]
+            assert not field.nullable
+
+    def test_the_order_of_rows_is_in_the_metadata(self, storage: LocalStorage) -> None:
+        """So that engines need not sort again; pages have an index."""
+        metadata = parquet(storage, put(storage, rows_of())).metadata
+        names = ["trade_date", *QUOTE.names, "flags"]
+        sorting = metadata.row_group(0).sorting_columns
+        assert [names[column.column_index] for column in sorting] == ["strike", "right", "timestamp"]
+        assert not any(column.descending for column in sorting)
+        assert metadata.row_group(0).column(3).has_offset_index
+
+
+class TestRows:
+    """What is in the file is what the vendor sent."""
+
+    @every_dataset
+    def test_values_are_exactly_the_replys(self, storage: LocalStorage, dataset: Dataset) -> None:
+        """Sorted, trade date before and flags after them, nothing else changed."""
+        unit = replace(QUOTE_UNIT, dataset=dataset.name)
+        rows = rows_of(CONTRACTS, SESSION, dataset)
+        artifact = put(storage, [*rows[900:], *rows[:900]], unit)
+        expected = stored_frame(frame_of(rows, unit))
+        found = pl.read_parquet(io.BytesIO(read(storage, artifact)))
+        assert found.with_columns(pl.col("right").cast(RIGHT)).equals(expected)
+        assert artifact.rows == len(rows)
+
+    def test_pyarrow_and_polars_read_the_same(self, storage: LocalStorage) -> None:
+        """Rights are plain strings; times are in New York."""
+        artifact = put(storage, rows_of())
+        ours = pl.from_arrow(parquet(storage, artifact).read())
+        assert isinstance(ours, pl.DataFrame)
+        assert ours.equals(pl.read_parquet(io.BytesIO(read(storage, artifact))))
+        assert ours["right"].dtype == pl.String
+        assert ours["timestamp"][0].isoformat() == "2024-01-16T09:31:00-05:00"
+
+    @pytest.mark.parametrize("limit", [0, 10**9], ids=["spilled", "in memory"])
+    @pytest.mark.parametrize(
+        ("group", "expected"), [(500, [500, 500, 215]), (405, [405] * 3), (1215, [1215]), (9999, [1215])]
+    )
+    def test_row_groups_depend_on_rows_only(
+        self, storage: LocalStorage, group: int, expected: list[int], limit: int
+    ) -> None:
+        """Not on contracts, batches or memory."""
+        metadata = parquet(storage, put(storage, rows_of(), row_group_rows=group, limit=limit)).metadata
+        assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == expected
+
+    def test_flags_are_stored(self, storage: LocalStorage) -> None:
+        """A locked row."""
+        artifact = put(storage, [a_row(bid="67.90"), a_row(minute=572)])
+        assert parquet(storage, artifact).read(["flags"]).to_pydict() == {"flags": [8, 0]}
+
+
+class TestArtifact:
+    """What is said of the file."""
+
+    def test_it_is_what_the_disk_has(self, storage: LocalStorage) -> None:
+        """Path, size and checksum, taken while writing."""
+        artifact = put(storage, rows_of())
+        data = read(storage, artifact)
+        assert artifact.path == path_of(QUOTE_UNIT)
+        assert artifact.bytes == len(data) == storage.size(artifact.path)
+        assert artifact.sha256 == hashlib.sha256(data).hexdigest()
+        assert (artifact.format, artifact.compression, artifact.schema_version) == ("parquet", "zstd", 1)
+        assert artifact.created_at == NOW
+
+    def test_the_content_hash_is_that_of_the_stored_rows(self, storage: LocalStorage) -> None:
+        """In stored order."""
+        content = ContentHash(QUOTE)
+        content.update(frame_of(rows_of()))
+        assert put(storage, rows_of()[::-1]).content_hash == content.hexdigest()
+
+    def test_metadata_is_a_json_document(self, storage: LocalStorage) -> None:
+        """Unit, version, content hash and provenance, for whoever has nothing but the file."""
+        provenance = a_provenance()
+        artifact = put(storage, rows_of(), provenance=provenance)
+        assert json.loads(parquet(storage, artifact).metadata.metadata[b"spxdata"]) == {
+            "unit": {
+                "trade_date": "2024-01-16",
+                "root": "SPXW",
+                "dataset": "quote",
+                "interval": "1m",
+                "expiration": "2024-01-19",
+            },
+            "schema_version": 1,
+            "content_hash": artifact.content_hash,
+            "compression": "zstd",
+            "created_at": NOW.isoformat(),
+            "provenance": {
+                "request": provenance.request,
+                "dialect": "v3",
+                "greeks_version": "latest",
+                "rate_type": "sofr",
+                "fetched_at": provenance.fetched_at.isoformat(),
+                "spxdata_version": "0.1.0",
+            },
+        }
+
+    @pytest.mark.parametrize("codec", ["zstd", "snappy", "gzip"])
+    def test_the_codec_can_be_chosen_and_does_not_change_the_content(self, storage: LocalStorage, codec: str) -> None:
+        """The content hash is independent of it."""
+        level: dict[str, Any] = {} if codec != "snappy" else {"level": None}
+        artifact = put(storage, rows_of(), compression=codec, **level)
+        assert parquet(storage, artifact).metadata.row_group(0).column(1).compression == codec.upper()
+        assert artifact.content_hash == put(storage, rows_of()).content_hash
+
+
+class TestTwoDownloads:
+    """The same data twice."""
+
+    def test_whatever_the_order_of_contracts_the_bytes_are_equal(self, tmp_path: Path) -> None:
+        """With equal provenance, to the last byte."""
+        first = put(LocalStorage(tmp_path / "a"), rows_of((CALL, PUT, HIGH_CALL)))
+        second = put(LocalStorage(tmp_path / "b"), rows_of((HIGH_CALL, CALL, PUT)), limit=0)
+        assert first.content_hash != second.content_hash  # rows_of gives each place other sizes
+        rows = rows_of((CALL, PUT, HIGH_CALL))
+        shuffled = [*rows[810:], *rows[405:810], *rows[:405]]
+        one, other = LocalStorage(tmp_path / "c"), LocalStorage(tmp_path / "d")
+        assert put(one, rows) == put(other, shuffled, limit=0)
+        name = path_of(QUOTE_UNIT)
+        assert (tmp_path / "c" / name).read_bytes() == (tmp_path / "d" / name).read_bytes()
+
+    def test_they_differ_in_provenance_only(self, storage: LocalStorage) -> None:
+        """Fetched at another moment: the same content hash, the same data pages."""
+        first = put(storage, rows_of())
+        before = read(storage, first)
+        later = FakeClock(NOW + timedelta(days=1))
+        second = put(storage, rows_of(), clock=later, provenance=a_provenance(fetched_at=NOW))
+        after = read(storage, second)
+        assert first.content_hash == second.content_hash
+        assert first.sha256 != second.sha256
+        group = pq.ParquetFile(io.BytesIO(before)).metadata.row_group(0)
+        pages = sum(group.column(n).total_compressed_size for n in range(group.num_columns))
+        assert pages > 4000
+        assert before[: 4 + pages] == after[: 4 + pages]
+
+    def test_greeks_too(self, tmp_path: Path) -> None:
+        """Another dataset."""
+        rows = rows_of(CONTRACTS, SESSION, GREEKS)
+        first, second = (put(LocalStorage(tmp_path / n), r, GREEKS_UNIT) for n, r in (("a", rows), ("b", rows[::-1])))
+        assert first == second
+
+
+class TestFailure:
+    """Nothing is left behind."""
+
+    def test_leaving_without_a_commit_leaves_nothing(self, storage: LocalStorage, tmp_path: Path) -> None:
+        """For whatever reason."""
+        for reason in (ValueError, KeyboardInterrupt, SystemExit):
+            with pytest.raises(reason), write(QUOTE_UNIT, storage, Encoding(), a_provenance(), FakeClock()):
+                raise reason
+        assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+    @pytest.mark.parametrize("fails_after", [0, 10, 5000])
+    def test_a_failing_disk_is_told_as_itself(self, storage: LocalStorage, tmp_path: Path, fails_after: int) -> None:
+        """Whenever it happens: with the first byte, inside the rows, in the footer."""
+
+        class Failing:
+            """A file that takes so many bytes."""
+
+            def __init__(self, room: int) -> None:
+                self.room = room
+
+            def write(self, data: bytes) -> int:
+                self.room -= len(data)
+                if self.room < 0:
+                    raise StorageError("the disk failed")
+                return len(data)
+
+            def commit(self) -> None:
+                raise AssertionError("committed all the same")
+
+        with (
+            Sorter(QUOTE.key, SortMemory()) as sorter,
+            write(QUOTE_UNIT, storage, Encoding(), a_provenance(), FakeClock()) as sink,
+        ):
+            body = csv_of(rows_of(CONTRACTS, REQUIRED))
+            checked = validate(parse(iter([body]), QUOTE_UNIT), QUOTE_UNIT, None, sorter)
+            failing = replace(sink, pending=Failing(fails_after))
+            with pytest.raises(StorageError, match="the disk failed"):
+                failing.commit(checked, accept_holes=True)
+        assert [file for file in tmp_path.rglob("*") if file.is_file()] == []

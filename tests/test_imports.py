@@ -1,0 +1,66 @@
+"""Heavy libraries are loaded by what needs them, and by nothing else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = frozenset({"polars", "pyarrow", "numpy", "rich", "sqlite3", "http", "psutil"})
+
+#: Code to run, and the modules that must not be loaded after it.
+TABLE = [
+    ("import spxdata", HEAVY | {"click"}),
+    ("import spxdata; dir(spxdata); spxdata.__version__", HEAVY | {"click"}),
+    ("import spxdata.__main__", HEAVY | {"click"}),
+    ("run('--version')", HEAVY),
+    ("run('--help')", HEAVY),
+    ("run('download', '--help')", HEAVY),
+    ("run('status', '--help')", HEAVY),
+    ("run('emulator', '--help')", HEAVY),
+    ("run('demo', '--help')", HEAVY),
+    ("run('config')", HEAVY),
+    ("run('config', '--json')", HEAVY),
+    ("run('status')", HEAVY),  # no archive here
+    ("run('download')", HEAVY),  # no date
+    ("complete('spxdata ')", HEAVY),
+    ("complete('spxdata download --dataset ')", HEAVY),
+]
+
+PRELUDE = """
+import os, sys
+def run(*arguments):
+    from spxdata.__main__ import main
+    sys.argv = ["spxdata", *arguments]
+    try:
+        main()
+    except SystemExit:
+        pass
+def complete(line):
+    os.environ |= {"_SPXDATA_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()))}
+    run()
+"""
+
+
+@pytest.mark.parametrize(("code", "forbidden"), TABLE, ids=[code for code, _ in TABLE])
+def test_loads_nothing_heavy(code: str, forbidden: frozenset[str], tmp_path: Path) -> None:
+    """A user who only asks for help, settings or completion does not wait for libraries that read data."""
+    report = "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{PRELUDE}\n{code}\n{report}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    loaded = set(done.stderr.split())
+    assert not forbidden & loaded
+    assert "spxdata" in loaded
+
+
+def test_completion_completes(tmp_path: Path) -> None:
+    """Tab after `spxdata download --dataset q` offers quote."""
+    code = f"{PRELUDE}\ncomplete('spxdata download --dataset q')"
+    code = code.replace("str(len(line.split()))", "'3'")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["plain,quote"]
