@@ -7,10 +7,10 @@ DEMO_DIR ?= demo-data
 export SPXDATA_REFERENCE ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock docs clean
+.PHONY: help demo test check wheel-test full-day lock docs clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -31,6 +31,19 @@ check: $(READY) ## Lint, types, import contract, generated documentation, lock
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/make_docs.py --check
 	@if grep -n '://' requirements.lock; then echo 'requirements.lock: no URL may stand in it' >&2; exit 1; fi
+
+wheel-test: $(READY) ## Build the wheel and run the tests against it, with src out of the way
+	rm -rf dist build/wheel-test
+	$(BIN)/python -m hatchling build -t wheel -d dist
+	mkdir -p build/wheel-test
+	cp -R tests scripts docs README.md CHANGELOG.md pyproject.toml Makefile requirements.lock build/wheel-test
+	$(PYTHON) -m venv build/wheel-test/.venv
+	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	cd build/wheel-test && SPXDATA_REFERENCE=$(abspath $(SPXDATA_REFERENCE)) .venv/bin/python -m pytest
+
+full-day: $(READY) ## Download a full emulated day and print what it cost (docs/performance.md)
+	$(BIN)/python scripts/full_day.py
 
 lock: $(READY) ## Pin the newest dependencies with their hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade \

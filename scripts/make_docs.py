@@ -6,13 +6,13 @@ A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
 import ast
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
 from spxdata import flags, schema
-from spxdata.cli import main
+from spxdata.cli.group import cli
 from spxdata.config import SETTINGS
 from spxdata.errors import SpxDataError
 from spxdata.pipeline import rules
@@ -23,7 +23,7 @@ FILES = ("README.md", "docs/cli.md", "docs/data.md", "docs/settings.md")
 PART = re.compile(r"(<!-- generated: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
@@ -37,9 +37,7 @@ def first_line(path: Path) -> str:
 
 def where() -> str:
     """Return what every module is for, in its own words."""
-    modules = sorted(
-        path for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
-    )
+    modules = sorted(path for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file())
     rows = []
     for path in modules:
         name = f"{path.name}/" if path.is_dir() else path.name
@@ -51,9 +49,9 @@ def where() -> str:
 def commands() -> str:
     """Return the help of every command."""
     parts = []
-    context = click.Context(main, info_name="spxdata")
-    for name in ("", *main.list_commands(context)):
-        command = main.get_command(context, name) if name else main
+    context = click.Context(cli, info_name="spxdata")
+    for name in ("", *cli.list_commands(context)):
+        command = cli.get_command(context, name) if name else cli
         if command is None:
             raise SystemExit(f"no command {name}")
         info = f"spxdata {name}".strip()

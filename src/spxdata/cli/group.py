@@ -1,0 +1,66 @@
+"""The group `spxdata`: which commands there are; each one's module is loaded when it is needed."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from spxdata import __version__
+from spxdata.cli.errors import EXIT_CODES, interrupted, report
+from spxdata.errors import SpxDataError
+
+#: Every command, and the module whose attribute `command` it is.
+COMMANDS: Mapping[str, str] = {
+    "download": "spxdata.cli.download",
+    "status": "spxdata.cli.status",
+    "config": "spxdata.cli.config",
+    "emulator": "spxdata.cli.emulator",
+    "demo": "spxdata.cli.demo",
+}
+
+_EPILOG = """\
+\b
+Try it without a Terminal:    spxdata demo
+Complete words with Tab:      eval "$(_SPXDATA_COMPLETE=bash_source spxdata)"
+                              (zsh_source and fish_source for those shells)
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules of their own, and the one place where errors become exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of the commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """Load a command; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        return command
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:  # noqa: ANN401 - click's
+        """Run, remembering what was typed: a message may tell how to go on."""
+        typed = tuple(sys.argv[1:] if args is None else args)
+        return super().main(typed, *more, **{"obj": typed, **extra})
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's
+        """Run the command; our errors and Ctrl-C end with words and an exit code, all else with a traceback."""
+        try:
+            return super().invoke(ctx)
+        except SpxDataError as error:
+            ctx.exit(report(error, ctx))
+        except KeyboardInterrupt:
+            ctx.exit(interrupted(ctx, "nothing was changed"))
+
+
+@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="spxdata", message="%(prog)s %(version)s")
+def cli() -> None:
+    """An archive of SPX option history that you can trust, pulled from your Theta Terminal."""
+
+
+__all__ = ["COMMANDS", "EXIT_CODES", "LazyGroup", "cli"]

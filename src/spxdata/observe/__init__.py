@@ -1,0 +1,1 @@
+"""Subscribers to events: what is shown while a run goes on."""
