@@ -37,6 +37,6 @@ class Patience:
         allowed = self.retries if error.retries is None else min(error.retries, self.retries)
         if attempt > allowed:
             return None
-        pause = self.first_wait * 2 ** (attempt - 1) * (1 + self.jitter * chance)
+        pause = self.first_wait * 2.0 ** (attempt - 1) * (1 + self.jitter * chance)
         asked = error.retry_after if isinstance(error, TransientError) else None
         return max(pause, min(asked or 0.0, self.longest_asked))

@@ -24,4 +24,5 @@ def run(url: str, data_dir: str, dataset: str, start: str, end: str, kind: str, 
 
 
 if __name__ == "__main__":
-    run(*sys.argv[1:7], int(sys.argv[7]))
+    url, data_dir, dataset, start, end, kind, number = sys.argv[1:]
+    run(url, data_dir, dataset, start, end, kind, int(number))
