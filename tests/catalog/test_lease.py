@@ -92,7 +92,7 @@ class TestHolders:
         with holder(path) as process, pytest.raises(ArchiveBusy) as caught, catalog.lease(FakeClock()):
             pytest.fail("two processes may write")
         assert caught.value.message == (
-            f"the archive {path.parent.parent} is being written by process {process.pid} on {socket.gethostname()} "
+            f"The archive {path.parent.parent} is being written by process {process.pid} on {socket.gethostname()} "
             f"(-c {path}), since 2024-01-17 12:30:15 UTC, last heard of 2024-01-17 12:30:15 UTC."
         )
         assert caught.value.exit_code == 6

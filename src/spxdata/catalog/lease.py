@@ -120,7 +120,7 @@ class Lease:
             holder = _holder(catalog)
         taken = f"it is now written by {holder}" if holder else "nobody holds it now"
         raise ArchiveBusy(
-            f"the lease of {_archive(self._connection.path)} was lost: {taken}.",
+            f"{_archive(self._connection.path)} is no longer ours to write: {taken}.",
             hint="This run stopped writing. Run the same command again when the archive is free.",
         )
 
@@ -165,7 +165,7 @@ def _holder(catalog: sqlite3.Connection) -> Holder | None:
 
 def _archive(catalog: Path) -> str:
     """Return how to call the archive of a catalog at <archive>/.spxdata/catalog.sqlite."""
-    return f"the archive {catalog.parent.parent}"
+    return f"The archive {catalog.parent.parent}"
 
 
 def _pid_namespace() -> str:

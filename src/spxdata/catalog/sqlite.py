@@ -70,7 +70,7 @@ class SqliteCatalog:
             ArchiveBusy: It is not held, or not any more.
         """
         if self._lease is None:
-            raise ArchiveBusy("this process holds no lease of the archive.")
+            raise ArchiveBusy("This process holds no lease of the archive.")
         self._lease.beat(at)
 
     def begin_day(self, day: Day, scope: Scope, at: datetime) -> None:

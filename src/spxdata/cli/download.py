@@ -83,7 +83,9 @@ def command(
 
     from spxdata.bootstrap import make_request
 
-    request = make_request(settings, first, last, clock, datasets=datasets, expirations=wanted, force=force)
+    request = make_request(
+        settings, first, last, clock, datasets=dict.fromkeys(datasets), expirations=wanted, force=force
+    )
     if dry_run:
         _preview(settings, request, clock, as_json=as_json)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from spxdata import __version__
-from spxdata.cli.errors import EXIT_CODES, interrupted, report
+from spxdata.cli.errors import interrupted, report
 from spxdata.errors import SpxDataError
 
 #: Every command, and the module whose attribute `command` it is.
@@ -61,6 +61,3 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="spxdata", message="%(prog)s %(version)s")
 def cli() -> None:
     """An archive of SPX option history that you can trust, pulled from your Theta Terminal."""
-
-
-__all__ = ["COMMANDS", "EXIT_CODES", "LazyGroup", "cli"]

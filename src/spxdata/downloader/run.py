@@ -287,7 +287,8 @@ class Download:
         """Give a day its verdict."""
         outcomes = [outcome for outcome in self._catalog.outcomes(plan.day) if outcome.unit in set(plan.judged)]
         found = verdict(outcomes, len(plan.judged), listed=plan.listed is not None)
-        failed = plan.failed or next((outcome for outcome in outcomes if outcome.state is State.FAILED), None)
+        states = [State.FAILED] if any(outcome.artifact for outcome in outcomes) else [State.FAILED, State.REFUSED]
+        failed = plan.failed or next((outcome for outcome in outcomes if outcome.state in states), None)
         self._catalog.end_day(plan.day, found, failed.reason if failed else None, self._clock.now())
         status = self._planner.status(plan.day)
         if status:

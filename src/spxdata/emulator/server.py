@@ -113,7 +113,7 @@ class Emulator:
             self.start()
         try:
             while self._thread is not None and self._thread.is_alive():
-                self._thread.join()
+                self._thread.join(timeout=0.5)  # without one, a handler of Ctrl-C set by a library may never run
         finally:
             self.stop()
 

@@ -125,7 +125,7 @@ class Sink:
                 writer.write_table(frame.to_arrow().cast(writer.schema), row_group_size=frame.height)
             missing = [hole for hole in checked.holes if hole.partial]
             if missing and not accept_holes:
-                raise ShortReply(f"The reply for {self.unit} ended cleanly but lacks {describe(missing)}.")
+                raise ShortReply(f"The reply ended cleanly but lacks {describe(missing)}.")
             created_at = self.clock.now()
             document = {
                 "unit": plain(self.unit),

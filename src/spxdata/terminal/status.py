@@ -86,7 +86,8 @@ def error_for(dialect: str, status: int, body: str, request: str, retry_after: f
     words = " ".join(body.split())[:300] or "(no text)"
     if issubclass(means, Declined):
         return means(words)
-    message = f"The Terminal answered {status} to {request}: {words}"
+    path = request.partition("?")[0]  # the query is long, and the unit is named beside the message
+    message = f"The Terminal answered {status} to {path}: {words}"
     if issubclass(means, TransientError):
         return means(message, retry_after=retry_after)
     return means(message)
