@@ -205,7 +205,7 @@ class TestLosing:
                 change(path, "DELETE FROM lease")
                 other = new_holder.enter_context(closing(SqliteCatalog(path)))
                 new_holder.enter_context(other.lease(FakeClock()))
-                with pytest.raises(ArchiveBusy, match=f"lost: it is now written by process {os.getpid()}"):
+                with pytest.raises(ArchiveBusy, match=f"ours to write: it is now written by process {os.getpid()}"):
                     catalog.beat(NOW)
             assert not is_free(catalog)
             other.beat(NOW)
