@@ -97,7 +97,7 @@ def test_an_answer_is_raised_as_the_class_the_table_gives(dialect: str, case: Ca
     if isinstance(error, Declined):
         assert error.message == (words or "(no text)")
     else:
-        assert f"answered {case.status} to /option/list/expirations?symbol=SPXW: " in error.message
+        assert f"answered {case.status} to /option/list/expirations: " in error.message
     if isinstance(error, TransientError):
         assert error.retry_after == 7.0
 
