@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+import spxdata
 from spxdata import flags, schema
 from spxdata.cli.group import cli
 from spxdata.config import SETTINGS
@@ -18,7 +19,7 @@ from spxdata.errors import SpxDataError
 from spxdata.pipeline import rules
 
 ROOT = Path(__file__).parent.parent
-SOURCE = ROOT / "src" / "spxdata"
+SOURCE = Path(spxdata.__file__).parent  # the installed package: the tests run it without src too
 FILES = ("README.md", "docs/cli.md", "docs/data.md", "docs/settings.md")
 PART = re.compile(r"(<!-- generated: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import exchange_calendars
 
+import spxdata
 from spxdata.sessions import FIRST_DAY, LAST_DAY
 
-TABLE = Path(__file__).resolve().parent.parent / "src" / "spxdata" / "sessions.csv"
+TABLE = Path(spxdata.__file__).parent / "sessions.csv"
 
 #: The library's name of a yearly holiday: ours, and its month and day if it has a fixed one.
 YEARLY: dict[str, tuple[str, tuple[int, int] | None]] = {

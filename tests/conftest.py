@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from spxdata.emulator import Emulator
+
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile("spxdata", deadline=None)
+settings.load_profile("spxdata")
 
 ROOT = Path(__file__).parent.parent
 
