@@ -16,6 +16,13 @@ def terminal() -> Iterator[Emulator]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def v2() -> Iterator[Emulator]:
+    """A v2 terminal on the same market, shared: ask it, don't change it."""
+    with Emulator(dialect="v2") as running:
+        yield running
+
+
 @pytest.fixture(name="ask")
 def ask_fixture() -> Ask:
     """`ask(terminal, path, **parameters)`."""

@@ -6,7 +6,7 @@ import pytest
 from spxdata.emulator import Emulator
 from spxdata.errors import ConfigError
 
-from .terminal_client import Ask
+from .terminal_client import Ask, ask, read_pages
 
 QUOTE = "/option/history/quote"
 GREEKS = "/option/history/greeks/first_order"
@@ -142,3 +142,51 @@ def test_greeks_of_recorded_quotes_are_plausible(reference: Path, ask: Ask) -> N
     assert len(solved) > 0.9 * len(rows)
     volatilities = sorted(float(row["implied_vol"]) for row in solved)
     assert 0.1 < volatilities[len(volatilities) // 2] < 0.5
+
+
+@pytest.mark.reference
+def test_v2_serves_every_recorded_row_as_it_stands_in_the_file(reference: Path) -> None:
+    source = reference / "realdata/theta_v2_quote"
+    served_rows = 0
+    with Emulator(dialect="v2", replay=source, page_rows=500) as terminal:
+        for path in sorted(source.glob("*.csv")):
+            root, day, expiration = path.stem.split("_")
+            with path.open() as file:
+                recorded = list(csv.DictReader(file))
+            asked = {"root": root, "exp": expiration, "start_date": day, "end_date": day, "ivl": "60000"}
+            hours = {"rth": "false", "use_csv": "true"}
+            pages = read_pages(terminal.url, "/bulk_hist/option/quote", **asked, **hours)
+            served = [row for page in pages for row in page.rows]
+            assert sorted(values(row) for row in served) == sorted(values(row) for row in recorded)
+            assert list(served[0]) == list(recorded[0])
+            served_rows += len(served)
+    assert served_rows > 18_000
+
+
+def values(row: dict[str, str]) -> tuple[str, ...]:
+    """Give a row's values; only prices are written differently in the file, with as few decimals as they need."""
+    return tuple(f"{float(text):.4f}" if name in ("bid", "ask") else text for name, text in row.items())
+
+
+def v2_asked(day: str) -> dict[str, str]:
+    return {"root": "SPXW", "exp": "20210106", "start_date": day, "end_date": day, "ivl": "60000", "use_csv": "true"}
+
+
+def test_recorded_rows_come_in_v2_form_too(recorded: Path) -> None:
+    with Emulator(dialect="v2", replay=recorded) as terminal:
+        assert ask(terminal, "/bulk_hist/option/quote", **v2_asked("20210104")).text.split("\r\n")[1:-1] == [
+            "SPXW,20210106,3700000,C,34260000,3,5,27.1000,50,4,5,27.5000,50,20210104",
+            "SPXW,20210106,3700000,C,34320000,5,5,27.3000,50,6,5,27.7500,50,20210104",
+            "SPXW,20210106,3702500,P,34260000,0,5,0.0000,50,9,5,0.0500,50,20210104",
+        ]
+        assert ask(terminal, "/bulk_hist/option/greeks", **v2_asked("20210105")).status == 472
+        dates = ask(terminal, "/list/dates/option/quote", root="SPXW", use_csv="true")
+        assert dates.text == "date\r\n20210104\r\n20210105\r\n"
+
+
+def test_drop_rules_work_in_v2_too(recorded: Path) -> None:
+    with Emulator(dialect="v2", replay=recorded, drop=["strike=3700"]) as terminal:
+        rows = ask(terminal, "/bulk_hist/option/quote", **v2_asked("20210104")).rows
+        assert [row["strike"] for row in rows] == ["3702500"]
+    with Emulator(dialect="v2", replay=recorded, drop=["root=SPXW"]) as terminal:
+        assert ask(terminal, "/bulk_hist/option/quote", **v2_asked("20210104")).status == 472

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from spxdata.emulator import Emulator
-from spxdata.emulator.routes import ROUTES
+from spxdata.emulator.v3.routes import ROUTES
 from spxdata.errors import ConfigError
 
-from .terminal_client import DAY, Ask
+from .terminal_client import DAY, Ask, get
 
 QUOTE = "/option/history/quote"
 GREEKS = "/option/history/greeks/first_order"
@@ -397,9 +397,24 @@ def test_a_taken_port_is_named() -> None:
             Emulator(port=port).start()
 
 
+def test_of_two_ports_both_or_none_are_taken() -> None:
+    with Emulator() as other:
+        terminal = Emulator(dialect="both", v2_port=urlsplit(other.url).port or 0)
+        with pytest.raises(ConfigError, match="cannot listen"):
+            terminal.start()
+        with pytest.raises(ConnectionRefusedError):
+            get(terminal.url + "/terminal/mdds/status")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        ({"dialect": "v4"}, "emulator dialect = 'v4': must be one of v3, v2, both"),
+        ({"status": "GONE"}, "emulator status = 'GONE': must be one of CONNECTED, UNVERIFIED, DISCONNECTED, ERROR"),
+        ({"v2_greeks_rows": 392}, "emulator v2_greeks_rows = 392: must be one of 390, 391"),
+        ({"page_rows": 0}, "emulator page_rows = 0: must be 1 or more"),
+        ({"page_expire": -1}, "emulator page_expire = -1: must be 0 or more"),
+        ({"min_seconds": -1}, "emulator min_seconds = -1: must be 0 or more"),
         ({"chain": "huge"}, "emulator chain = 'huge': must be one of small, full"),
         ({"tier": "gold"}, "emulator tier = 'gold': must be one of free, value, standard, professional"),
         ({"seed": -1}, "emulator seed = -1: must be 0 or more"),

@@ -62,6 +62,11 @@ class RecordedMarket:
         """Give the expirations recorded on a day."""
         return sorted(expiration for owner, on, expiration in self._files if (owner, on) == (root, day))
 
+    def days(self, root: str, expiration: date | None) -> list[date]:
+        """Give the days recorded of an expiration, or of the root."""
+        found = {day for owner, day, expires in self._files if owner == root and expiration in (None, expires)}
+        return sorted(found)
+
     def contracts(self, root: str, day: date, expiration: date) -> list[Contract]:
         """Give the contracts recorded on a day, in the order of their rows."""
         path = self._files.get((root, day, expiration))

@@ -90,6 +90,10 @@ class Market(Protocol):
         """Give the expirations that have rows on a day, nearest first."""
         ...
 
+    def days(self, root: str, expiration: date | None) -> list[date]:
+        """Give the days on which an expiration, or any expiration for None, has rows; none if it is unknown."""
+        ...
+
     def contracts(self, root: str, day: date, expiration: date) -> list[Contract]:
         """Give the contracts of an expiration that have rows on a day, in the order of their rows."""
         ...

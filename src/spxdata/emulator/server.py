@@ -1,44 +1,66 @@
-"""The emulated Terminal as a server: HTTP/1.1 on a loopback port, several requests at a time."""
+"""The emulated Terminal: its arguments, its ports, what it counts."""
 
-import contextlib
-import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import parse_qsl, urlsplit
 
-from spxdata.emulator import drop, wire
+from spxdata.emulator import drop
+from spxdata.emulator.fault_file import read_faults
+from spxdata.emulator.faults import Fault
+from spxdata.emulator.front import STATUSES, Condition, Front, Pace, Speaker
+from spxdata.emulator.gate import Gate, Served
 from spxdata.emulator.ladders import CHAINS
+from spxdata.emulator.listener import Listener
 from spxdata.emulator.replay import RecordedMarket
-from spxdata.emulator.request import Refusal
-from spxdata.emulator.routes import TIERS, Desk, Reply, respond
 from spxdata.emulator.rows import Market
+from spxdata.emulator.script import Script
 from spxdata.emulator.synthetic import SyntheticMarket
+from spxdata.emulator.v2 import routes as v2_routes
+from spxdata.emulator.v2.terminal import Habits, V2Terminal
+from spxdata.emulator.v3 import routes as v3_routes
+from spxdata.emulator.v3.terminal import TIERS, V3Terminal
+from spxdata.emulator.v3.wire import Style
 from spxdata.errors import ConfigError
 
-#: Replies of unknown length go out in pieces of about this many bytes, as the real ones do.
-PIECE = 32 * 1024
-_PREFIX = "/v3"
+DIALECTS: Mapping[str, tuple[str, ...]] = {"v3": ("v3",), "v2": ("v2",), "both": ("v3", "v2")}
+#: Rows a contract has in v2's greeks of a minute, 09:30 to 16:00: whether 09:30 is among them.
+V2_GREEKS_ROWS = {390: False, 391: True}
 
 
 class Emulator:
-    """A Theta Terminal (v3) of our own.
+    """A Theta Terminal of our own, v3 or v2 or both on one market.
 
-    Use it as a context manager, or call `start` and `stop`, or `serve_forever` from a command.
+    Use it as a context manager, or call `start` and `stop`, or `serve_forever` from a command. Stopped and started
+    again it keeps its ports and its counts.
 
     Args:
+        dialect: `v3`, `v2`, or `both`: each on a port of its own.
         chain: `small` (a few expirations of some 40 strikes) or `full` (a whole day).
         seed: Everything made up follows from it.
-        tier: The subscription the account pretends to have.
+        tier: The subscription the account pretends to have; it also says how many data requests are worked on at a
+            time (v3 1, 2, 4, 8; v2 1, 1, 2, 4). 16 more wait, and the next is answered 429.
         drop: Rules that leave rows out of replies, see `drop.py`.
         replay: Directory of recorded quotes to serve instead of a made-up market.
         port: Where to listen; 0 takes a free port.
+        v2_port: Where v2 listens beside v3; 0 takes a free port.
         host: Address to listen on.
-        line_end: How lines end.
-        quoted: Whether strings stand in double quotes.
+        line_end: How lines of v3 end.
+        quoted: Whether strings of v3 stand in double quotes.
+        page_rows: v2: rows of a page; the vendor's sample configurations have 100,000 and 500,000.
+        page_header: v2: whether pages after the first repeat the line of column names.
+        page_expire: v2: seconds a page waits to be read.
+        no_data_colon: v2: whether the text of a 472 begins with a colon, as newer Terminals send it.
+        v2_greeks_rows: v2: 390 for greeks that begin after 09:30, 391 for those that begin with it.
+        faults: What goes wrong on purpose: a list of `Fault`, or the path of a TOML file; see docs/faults.md.
+        status: What the status paths say: CONNECTED, UNVERIFIED, DISCONNECTED (all else is 474 then) or ERROR.
+        session_conflict: Whether another Terminal uses the account: everything is 478 then.
+        min_seconds: What every data reply takes at least, before its first byte.
+        retry_after: Seconds in the Retry-After header of a 429; no header for None.
+        monotonic: Tells the time.
+        sleep: Waits so many seconds; the usual one wakes up when the emulator is stopped.
 
     Raises:
         ConfigError: An argument is not one of those allowed.
@@ -47,39 +69,84 @@ class Emulator:
     def __init__(
         self,
         *,
+        dialect: str = "v3",
         chain: str = "small",
         seed: int = 1,
         tier: str = "professional",
         drop: Sequence[str] = (),
         replay: str | Path | None = None,
         port: int = 0,
+        v2_port: int = 0,
         host: str = "127.0.0.1",
         line_end: str = "\r\n",
         quoted: bool = True,
+        page_rows: int = 100_000,
+        page_header: bool = True,
+        page_expire: float = 30.0,
+        no_data_colon: bool = False,
+        v2_greeks_rows: int = 390,
+        faults: Iterable[Fault | Mapping[str, object]] | str | Path = (),
+        status: str = "CONNECTED",
+        session_conflict: bool = False,
+        min_seconds: float = 0.0,
+        retry_after: float | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
-        _one_of("chain", chain, CHAINS)
-        _one_of("tier", tier, TIERS)
-        _at_least_0("seed", seed)
-        self._desk = Desk(
-            market=_market(chain, seed, replay),
-            rules=_rules(drop),
-            style=wire.Style(line_end=line_end, quoted=quoted),
-        )
-        self._tier = tier
-        self._address = (host, port)
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        for key, value, allowed in (("dialect", dialect, DIALECTS), ("chain", chain, CHAINS), ("tier", tier, TIERS)):
+            _one_of(key, value, tuple(allowed))
+        _one_of("status", status, STATUSES)
+        _one_of("v2_greeks_rows", v2_greeks_rows, tuple(V2_GREEKS_ROWS))
+        _at_least("seed", seed, 0)
+        _at_least("page_rows", page_rows, 1)
+        _at_least("page_expire", page_expire, 0)
+        _at_least("min_seconds", min_seconds, 0)
+        self._halt = threading.Event()
+        self._pace = Pace(monotonic, sleep or self._halt.wait, min_seconds, retry_after)
+        self._condition = Condition(status, monotonic, session_conflict=session_conflict)
+        market, rules = _market(chain, seed, replay), _rules(drop)
+        habits = Habits(page_rows, page_header, page_expire, no_data_colon)
+        speakers: dict[str, Callable[[], Speaker]] = {
+            "v3": lambda: V3Terminal(
+                v3_routes.Desk(market, rules, Style(line_end, quoted), self._condition.status), tier
+            ),
+            "v2": lambda: V2Terminal(
+                v2_routes.Desk(market, rules, V2_GREEKS_ROWS[v2_greeks_rows]),
+                tier,
+                habits,
+                self._condition.status,
+                monotonic,
+            ),
+        }
+        script = Script(read_faults(faults))
+        self._fronts = {name: self._front(speakers[name](), tier, script) for name in DIALECTS[dialect]}
+        self._host = host
+        self._ports = dict(zip(self._fronts, (port, v2_port), strict=False))
+        self._listeners: dict[str, tuple[Listener, threading.Thread]] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Lock()
         self._requests: list[tuple[str, dict[str, str]]] = []
 
+    def _front(self, speaker: Speaker, tier: str, script: Script) -> Front:
+        return Front(speaker, Gate(speaker.places[tier], self._pace.monotonic), script, self._condition, self._pace)
+
     @property
     def url(self) -> str:
-        """The address to give to a client, once the emulator has started."""
-        if self._server is None:
+        """The address to give to a client, once the emulator has started; v3's if it speaks both."""
+        return self._url(next(iter(self._fronts)))
+
+    @property
+    def v2_url(self) -> str:
+        """The address of v2, once the emulator has started."""
+        return self._url("v2")
+
+    def _url(self, dialect: str) -> str:
+        if dialect not in self._fronts:
+            raise ConfigError(f"the emulator does not speak {dialect}")
+        # A chosen port stays, also while the emulator is stopped.
+        if self._ports[dialect] == 0:
             raise ConfigError("the emulator has no address before it is started")
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}{_PREFIX}"
+        return f"http://{self._host}:{self._ports[dialect]}{self._fronts[dialect].speaker.prefix}"
 
     @property
     def requests(self) -> tuple[tuple[str, dict[str, str]], ...]:
@@ -87,44 +154,101 @@ class Emulator:
         with self._lock:
             return tuple(self._requests)
 
+    @property
+    def served(self) -> tuple[Served, ...]:
+        """When data requests held their places, in the order in which they gave them back."""
+        spans = [span for front in self._fronts.values() for span in front.gate.served]
+        return tuple(sorted(spans, key=lambda span: span.end))
+
+    @property
+    def in_flight_max(self) -> int:
+        """The most data requests there ever were at a time on one port, waiting ones included."""
+        return max(front.gate.in_flight_max for front in self._fronts.values())
+
+    @property
+    def refused_429(self) -> int:
+        """How many data requests found the queue full."""
+        return sum(front.gate.refused for front in self._fronts.values())
+
+    @property
+    def status(self) -> str:
+        """What the status paths say now; setting it takes effect at once."""
+        return self._condition.status()
+
+    @status.setter
+    def status(self, value: str) -> None:
+        _one_of("status", value, STATUSES)
+        self._condition.set_status = value
+
+    @property
+    def session_conflict(self) -> bool:
+        """Whether another Terminal uses the account."""
+        return self._condition.session_conflict
+
+    @session_conflict.setter
+    def session_conflict(self, value: bool) -> None:
+        self._condition.session_conflict = value
+
     def start(self) -> Self:
         """Listen, and answer in threads of its own.
 
         Raises:
-            ConfigError: The port is taken or not allowed, or the emulator has been started already.
+            ConfigError: A port is taken or not allowed, or the emulator has been started already.
         """
-        host, port = self._address
-        if self._server is not None:
+        if self._listeners:
             raise ConfigError("the emulator is started already")
+        self._halt.clear()
+        self._condition.started = self._pace.monotonic()
         try:
-            self._server = _Server(self, (host, port))
+            for dialect in self._fronts:
+                self._listen(dialect)
+        except ConfigError:
+            self.stop()
+            raise
+        return self
+
+    def _listen(self, dialect: str) -> None:
+        front, port = self._fronts[dialect], self._ports[dialect]
+        front.open()
+        try:
+            listener = Listener(front, (self._host, port), self._remember)
         except (OSError, OverflowError) as error:
             raise ConfigError(
-                f"emulator port = {port}: cannot listen on {host} ({error})",
+                f"emulator port = {port}: cannot listen on {self._host} ({error})",
                 hint="Take another port, or 0 for any free one.",
             ) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="emulator", daemon=True)
-        self._thread.start()
-        return self
+        self._ports[dialect] = listener.server_address[1]
+        thread = threading.Thread(target=listener.serve_forever, args=(0.02,), name=f"emulator-{dialect}", daemon=True)
+        self._listeners[dialect] = (listener, thread)
+        thread.start()
 
     def serve_forever(self) -> None:
         """Answer, having started if need be, until `stop` is called from another thread or Ctrl-C is pressed."""
-        if self._thread is None:
+        if not self._listeners:
             self.start()
         try:
-            while self._thread is not None and self._thread.is_alive():
-                self._thread.join(timeout=0.5)  # without one, a handler of Ctrl-C set by a library may never run
+            for _, thread in list(self._listeners.values()):
+                while thread.is_alive():
+                    thread.join(timeout=0.5)  # without one, a handler of Ctrl-C set by a library may never run
         finally:
             self.stop()
 
     def stop(self) -> None:
         """Stop listening, close every connection and wait for the threads; harmless when not started."""
         with self._stopping:
-            server, thread, self._server, self._thread = self._server, self._thread, None, None
-        if server is not None and thread is not None:
-            server.shutdown()
+            listeners, self._listeners = self._listeners, {}
+        self._halt.set()
+        for front in self._fronts.values():
+            front.gate.close()
+        for listener, thread in listeners.values():
+            listener.shutdown()
             thread.join()
-            server.server_close()
+            listener.server_close()
+
+    def restart(self) -> None:
+        """Stop and start again on the same ports, as a Terminal that is killed and started."""
+        self.stop()
+        self.start()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -134,27 +258,19 @@ class Emulator:
     ) -> None:
         self.stop()
 
-    def respond(self, path: str, parameters: dict[str, str]) -> Reply:
-        """Answer a request, and remember that it was made.
-
-        Raises:
-            Refusal: The answer is not a 200.
-        """
+    def _remember(self, path: str, parameters: dict[str, str]) -> None:
         with self._lock:
             self._requests.append((path, parameters))
-        if not path.startswith(_PREFIX + "/"):
-            raise Refusal(404, "Not Found")
-        return respond(self._desk, self._tier, path.removeprefix(_PREFIX), parameters)
 
 
-def _one_of(key: str, value: str, allowed: Sequence[str]) -> None:
+def _one_of(key: str, value: object, allowed: Sequence[object]) -> None:
     if value not in allowed:
-        raise ConfigError(f"emulator {key} = {value!r}: must be one of {', '.join(allowed)}")
+        raise ConfigError(f"emulator {key} = {value!r}: must be one of {', '.join(map(str, allowed))}")
 
 
-def _at_least_0(key: str, value: int) -> None:
-    if value < 0:
-        raise ConfigError(f"emulator {key} = {value}: must be 0 or more")
+def _at_least(key: str, value: float, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"emulator {key} = {value}: must be {least} or more")
 
 
 def _market(chain: str, seed: int, replay: str | Path | None) -> Market:
@@ -163,105 +279,3 @@ def _market(chain: str, seed: int, replay: str | Path | None) -> Market:
 
 def _rules(texts: Sequence[str]) -> tuple[drop.DropRule, ...]:
     return tuple(drop.parse_rule(text) for text in texts)
-
-
-class _Server(ThreadingHTTPServer):
-    """Listens; knows its open connections, so that it can close them all."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, emulator: Emulator, address: tuple[str, int]) -> None:
-        self.emulator = emulator
-        self._connections: dict[threading.Thread, socket.socket] = {}
-        self._lock = threading.Lock()
-        super().__init__(address, _Handler)
-
-    @contextlib.contextmanager
-    def tracked(self, connection: socket.socket) -> Iterator[None]:
-        """Know a connection as open while its thread is inside."""
-        thread = threading.current_thread()
-        with self._lock:
-            self._connections[thread] = connection
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._connections[thread]
-
-    def server_close(self) -> None:
-        super().server_close()
-        with self._lock:
-            connections = dict(self._connections)
-        for connection in connections.values():
-            with contextlib.suppress(OSError):  # the client may have gone first
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in connections:
-            thread.join(timeout=5)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        try:
-            reply = self.server.emulator.respond(parts.path, dict(parse_qsl(parts.query)))
-        except Refusal as refusal:
-            self._send_whole(refusal.status, "text/plain", refusal.text.encode())
-            return
-        except ConfigError as error:  # a recorded file turned out to be unreadable
-            self._send_whole(500, "text/plain", f"Internal server error: {error}".encode())
-            return
-        if reply.streamed:
-            self._send_chunked(reply)
-        else:
-            self._send_whole(200, reply.content_type, b"".join(reply.pieces))
-
-    def _send_whole(self, status: int, content_type: str, body: bytes) -> None:
-        self.send_response(status, "" if status == 472 else None)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _send_chunked(self, reply: Reply) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", reply.content_type)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        for piece in _pieces(reply.pieces):
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        self.wfile.write(b"0\r\n\r\n")
-
-    def handle(self) -> None:
-        # A client that goes away in mid-reply is no fault of the Terminal's.
-        with self.server.tracked(self.connection), contextlib.suppress(ConnectionError, TimeoutError):
-            super().handle()
-
-    def finish(self) -> None:
-        # What is still buffered for a client that went away cannot be sent either.
-        with contextlib.suppress(ConnectionError):
-            super().finish()
-
-    def version_string(self) -> str:
-        """Name the server as the real one does."""
-        return "Jetty(12.0.14)"
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet: what was asked is in `Emulator.requests`."""
-
-
-def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut a body into pieces of one size; the last is what is left."""
-    rest = b""
-    for block in blocks:
-        rest += block
-        whole = len(rest) - len(rest) % PIECE
-        for start in range(0, whole, PIECE):
-            yield rest[start : start + PIECE]
-        rest = rest[whole:]
-    if rest:
-        yield rest

@@ -1,7 +1,7 @@
 """The made-up market: every quote follows from the seed, the root and the date, whoever asks and in whatever order."""
 
 from collections.abc import Collection, Iterator
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -49,6 +49,15 @@ class SyntheticMarket:
         found = [expiration.day for expiration in expirations.live(root, day)]
         return found[: SMALL[root]] if found and self._chain == "small" else found
 
+    def days(self, root: str, expiration: date | None) -> list[date]:
+        """Give the days on which an expiration, or any expiration of the root, is quoted."""
+        if expiration is None:
+            since = expirations.FIRST
+            ahead = (expirations.LAST - since).days
+            return [day for day in _from(since, ahead) if hours.is_trading_day(day) and self.live(root, day)]
+        since = expiration - timedelta(days=expirations.LISTED_FOR)
+        return [day for day in _from(since, expirations.LISTED_FOR) if expiration in self.live(root, day)]
+
     def contracts(self, root: str, day: date, expiration: date) -> list[Contract]:
         """Give the contracts of an expiration, in the order of their rows."""
         if expiration not in self.live(root, day):
@@ -83,6 +92,10 @@ class SyntheticMarket:
         haste = _haste(random, day, expires_today=expiration.day == day)
         made = quoting.quote(random, fair, moneyness, haste, float(priced.deviation.mean()))
         return _flat(block, hours.session(day, expires_today=expiration.day == day), made, state.spot, deviation)
+
+
+def _from(day: date, ahead: int) -> list[date]:
+    return [day + timedelta(days=offset) for offset in range(ahead + 1)]
 
 
 def _haste(random: np.random.Generator, day: date, *, expires_today: bool) -> Floats:

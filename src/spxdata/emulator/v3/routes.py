@@ -1,19 +1,17 @@
-"""The paths the emulated Terminal knows, each with its tier, its columns and what answers it: one entry a dataset."""
+"""The paths the emulated v3 Terminal knows, each with its tier, its columns and its answer: one entry a dataset."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
 import polars as pl
 
-from spxdata.emulator import drop, greeks, wire
-from spxdata.emulator.hours import OPEN
-from spxdata.emulator.rates import rate
-from spxdata.emulator.request import NO_DATA, NO_STAR, Query, Refusal, history_query, needed, read_day, read_max_dte
-from spxdata.emulator.rows import Contract, Market, Rows
-
-TIERS = ("free", "value", "standard", "professional")
+from spxdata.emulator import drop, history
+from spxdata.emulator.history import Query
+from spxdata.emulator.reply import Refusal
+from spxdata.emulator.rows import Market, Rows
+from spxdata.emulator.v3 import wire
+from spxdata.emulator.v3.request import NO_DATA, NO_STAR, history_query, needed, read_day, read_max_dte
 
 _CONTRACT = ("symbol", "expiration", "strike", "right")
 
@@ -26,26 +24,13 @@ class Desk:
         market: Where quotes come from.
         rules: Rows to leave out.
         style: How lines are written.
+        status: Tells how the Terminal stands with its servers.
     """
 
     market: Market
     rules: Sequence[drop.DropRule]
     style: wire.Style
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer of status 200.
-
-    Attributes:
-        content_type: As the header says.
-        pieces: The body.
-        streamed: Whether it goes out chunked, its length unknown.
-    """
-
-    content_type: str
-    pieces: Iterable[bytes]
-    streamed: bool
+    status: Callable[[], str]
 
 
 Answer = Callable[[Desk, Mapping[str, str]], Iterable[bytes]]
@@ -57,12 +42,14 @@ class Route:
 
     Attributes:
         tier: Lowest subscription that may ask.
+        name: What faults call its dataset.
         columns: Header of the reply; none for plain text.
         answer: Makes the lines below the header.
-        streamed: Whether the reply is chunked.
+        streamed: Whether the reply is rows: chunked, and counted by the account's limit.
     """
 
     tier: str
+    name: str
     columns: tuple[str, ...]
     answer: Answer
     streamed: bool = False
@@ -87,34 +74,8 @@ class Dataset:
     make: Callable[[Rows, Query, date], dict[str, pl.Series]]
 
 
-def respond(desk: Desk, tier: str, path: str, parameters: Mapping[str, str]) -> Reply:
-    """Answer a request.
-
-    Raises:
-        Refusal: The answer is not a 200.
-    """
-    route = ROUTES.get(path)
-    if route is None:
-        raise Refusal(404, "Not Found")
-    if TIERS.index(tier) < TIERS.index(route.tier):
-        raise Refusal(
-            403,
-            f"Requesting an option endpoint requiring a {route.tier} subscription, "
-            f"but you only have a {tier.upper()} subscription.",
-        )
-    pieces = route.answer(desk, parameters)
-    if not route.columns:
-        return Reply("text/plain", pieces, streamed=False)
-    return Reply("text/csv", _headed(wire.header(route.columns, desk.style), pieces), streamed=route.streamed)
-
-
-def _headed(header: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    yield header
-    yield from pieces
-
-
-def _status(_desk: Desk, _parameters: Mapping[str, str]) -> Iterable[bytes]:
-    return [b"CONNECTED"]
+def _status(desk: Desk, _parameters: Mapping[str, str]) -> Iterable[bytes]:
+    return [desk.status().encode()]
 
 
 def _symbols(desk: Desk, _parameters: Mapping[str, str]) -> Iterable[bytes]:
@@ -147,18 +108,21 @@ def _contracts(desk: Desk, parameters: Mapping[str, str]) -> Iterable[bytes]:
     found = [
         wire.contract_fields(root, expiration, contract, desk.style)
         for root in _asked_roots(desk, parameters.get("symbol", "*"))
-        for expiration in _within(desk.market.live(root, day), day, max_dte)
+        for expiration in history.within(desk.market.live(root, day), day, max_dte)
         for contract in desk.market.contracts(root, day, expiration)
     ]
     return [_some(found, desk)]
 
 
+def _dates(desk: Desk, parameters: Mapping[str, str]) -> Iterable[bytes]:
+    root = needed(parameters, "symbol").upper()
+    expiration = read_day(needed(parameters, "expiration"))
+    found = [(desk.style.text(day.isoformat()),) for day in desk.market.days(root, expiration)]
+    return [_some(found, desk)]
+
+
 def _asked_roots(desk: Desk, text: str) -> list[str]:
     return desk.market.roots() if text == "*" else [root.strip().upper() for root in text.split(",")]
-
-
-def _within(expirations: list[date], day: date, max_dte: int | None) -> list[date]:
-    return [item for item in expirations if max_dte is None or (item - day).days <= max_dte]
 
 
 def _some(found: Sequence[tuple[str, ...]], desk: Desk) -> bytes:
@@ -174,59 +138,27 @@ def _history(dataset: Dataset) -> Answer:
         if parameters.get("expiration") == "*" and not dataset.every_expiration:
             raise Refusal(400, NO_STAR)
         query = history_query(parameters)
-        wanted = _wanted(desk.market, query)
-        if not wanted or (dataset.needs_index and not desk.market.has_index(query.root, query.day)):
+        chosen = history.wanted(desk.market, query)
+        if not chosen or (dataset.needs_index and not desk.market.has_index(query.root, query.day)):
             raise Refusal(472, NO_DATA)
-        return _history_lines(desk, dataset, query, wanted)
+        return _history_lines(desk, dataset, query, chosen)
 
     return answer
 
 
-def _wanted(market: Market, query: Query) -> list[tuple[date, list[Contract]]]:
-    """Give the expirations and contracts asked for that have rows."""
-    live = market.live(query.root, query.day)
-    if query.expiration is not None:
-        live = [query.expiration] if query.expiration in live else []
-    found = []
-    for expiration in _within(live, query.day, query.max_dte):
-        contracts = [
-            contract
-            for contract in market.contracts(query.root, query.day, expiration)
-            if query.strike in (None, contract.strike) and query.right in (None, contract.right)
-        ]
-        if contracts:
-            found.append((expiration, contracts))
-    return found
-
-
-def _history_lines(
-    desk: Desk, dataset: Dataset, query: Query, wanted: list[tuple[date, list[Contract]]]
-) -> Iterator[bytes]:
-    offset = 0
-    for expiration, contracts in wanted:
-        rules = [r for r in desk.rules if r.concerns(dataset.name, query.root, query.day, expiration)]
-        for block in desk.market.quotes(query.root, query.day, expiration, contracts):
-            rows = block.pick(
-                (block.minute >= query.first) & (block.minute <= query.last) & ((block.minute - OPEN) % query.step == 0)
-            )
-            if dataset.needs_index:
-                rows = rows.pick(~np.isnan(rows.spot))
-            offset_after = offset + len(rows)
-            rows = drop.kept(rows, rules, offset)
-            offset = offset_after
-            if len(rows):
-                columns = dataset.make(rows, query, expiration)
-                yield wire.table(rows, columns, root=query.root, day=query.day, expiration=expiration, style=desk.style)
-
-
-#: The one exchange and condition recorded SPX quotes show: Cboe, firm.
-_EXCHANGE, _CONDITION = 5, 50
+def _history_lines(desk: Desk, dataset: Dataset, query: Query, chosen: history.Wanted) -> Iterator[bytes]:
+    found = history.blocks(
+        desk.market, desk.rules, query, chosen, dataset=dataset.name, needs_index=dataset.needs_index
+    )
+    for expiration, rows in found:
+        columns = dataset.make(rows, query, expiration)
+        yield wire.table(rows, columns, root=query.root, day=query.day, expiration=expiration, style=desk.style)
 
 
 def _quote_columns(rows: Rows, _query: Query, _expiration: date) -> dict[str, pl.Series]:
     length = len(rows)
-    exchange = pl.repeat(_EXCHANGE, length, eager=True)
-    condition = pl.repeat(_CONDITION, length, eager=True)
+    exchange = pl.repeat(history.EXCHANGE, length, eager=True)
+    condition = pl.repeat(history.CONDITION, length, eager=True)
     return {
         "bid_size": pl.Series(rows.bid_size),
         "bid_exchange": exchange,
@@ -240,16 +172,7 @@ def _quote_columns(rows: Rows, _query: Query, _expiration: date) -> dict[str, pl
 
 
 def _greek_columns(rows: Rows, query: Query, expiration: date) -> dict[str, pl.Series]:
-    strike = np.array([contract.strike / 1000.0 for contract in rows.contracts])
-    call = np.array([contract.right == "C" for contract in rows.contracts])
-    terms = greeks.Terms(
-        spot=rows.spot,
-        strike=strike[rows.which],
-        call=call[rows.which],
-        t=greeks.years_to_expiration(query.day, expiration, rows.minute, query.version),
-        rate=rate(query.day, query.rate_type),
-    )
-    computed = greeks.columns(terms, greeks.cut_mid(rows.bid, rows.ask), rows.deviation)
+    computed = history.first_order(rows, query, expiration)
     return {
         "bid": wire.fixed(rows.bid / 100.0, 4),
         "ask": wire.fixed(rows.ask / 100.0, 4),
@@ -305,18 +228,20 @@ _GREEKS = Dataset(
 
 
 def _history_route(tier: str, dataset: Dataset) -> Route:
-    return Route(tier, (*_CONTRACT, "timestamp", *dataset.columns), _history(dataset), streamed=True)
+    return Route(tier, dataset.name, (*_CONTRACT, "timestamp", *dataset.columns), _history(dataset), streamed=True)
 
 
 #: Every path, without the /v3 before it.
 ROUTES = {
-    "/terminal/mdds/status": Route("free", (), _status),
-    "/terminal/fpss/status": Route("free", (), _status),
-    "/option/list/symbols": Route("free", ("symbol",), _symbols),
-    "/option/list/expirations": Route("free", ("symbol", "expiration"), _expirations),
-    "/option/list/strikes": Route("free", ("symbol", "strike"), _strikes),
-    "/option/list/contracts/quote": Route("value", _CONTRACT, _contracts),
-    "/option/list/contracts/trade": Route("value", _CONTRACT, _contracts),
+    "/terminal/mdds/status": Route("free", "status", (), _status),
+    "/terminal/fpss/status": Route("free", "status", (), _status),
+    "/option/list/symbols": Route("free", "symbols", ("symbol",), _symbols),
+    "/option/list/expirations": Route("free", "expirations", ("symbol", "expiration"), _expirations),
+    "/option/list/strikes": Route("free", "strikes", ("symbol", "strike"), _strikes),
+    "/option/list/dates/quote": Route("free", "dates", ("date",), _dates),
+    "/option/list/dates/trade": Route("free", "dates", ("date",), _dates),
+    "/option/list/contracts/quote": Route("value", "contracts", _CONTRACT, _contracts),
+    "/option/list/contracts/trade": Route("value", "contracts", _CONTRACT, _contracts),
     "/option/history/quote": _history_route("value", _QUOTE),
     "/option/history/greeks/first_order": _history_route("standard", _GREEKS),
 }

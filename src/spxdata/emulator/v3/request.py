@@ -1,12 +1,13 @@
 """Reads the query parameters of a request, and refuses in the vendor's words what the vendor refuses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
+from spxdata.emulator.history import Query
 from spxdata.emulator.hours import CLOSE, OPEN
 from spxdata.emulator.rates import SPREADS
+from spxdata.emulator.reply import Refusal
 
 NO_DATA = "No data found for your request"
 INTERVAL_TOO_SHORT = "Bulk history requests are limited to intervals of at least 1 minute."
@@ -16,53 +17,8 @@ DAY_AT_A_TIME = "When expiration=*, you must request data a day-at-a-time"
 #: Minutes of each interval that is served.
 INTERVALS = {"1m": 1, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60}
 _SHORT_INTERVALS = ("tick", "10ms", "100ms", "500ms", "1s", "5s", "10s", "15s", "30s")
-_RIGHTS = {"call": "C", "c": "C", "put": "P", "p": "P", "both": None}
+RIGHTS = {"call": "C", "c": "C", "put": "P", "p": "P", "both": None}
 VERSIONS = ("latest", "1")
-
-
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """An answer other than 200: status and text.
-
-    Args:
-        status: HTTP status.
-        text: Body, as the vendor words it.
-    """
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What a history request asks for.
-
-    Attributes:
-        root: Option root.
-        expiration: None for every expiration.
-        strike: In thousandths, or None for all.
-        right: `C`, `P`, or None for both.
-        day: Trade date.
-        step: Minutes from row to row.
-        first: First minute, since midnight.
-        last: Last minute; belongs to the answer.
-        max_dte: Farthest expiration in calendar days, or None.
-        version: How greeks count the last day.
-        rate_type: Which interest rate greeks use.
-    """
-
-    root: str
-    expiration: date | None
-    strike: int | None
-    right: str | None
-    day: date
-    step: int
-    first: int
-    last: int
-    max_dte: int | None
-    version: str
-    rate_type: str
 
 
 def history_query(parameters: Mapping[str, str]) -> Query:
@@ -77,7 +33,7 @@ def history_query(parameters: Mapping[str, str]) -> Query:
     return Query(
         root=root,
         expiration=None if expiration == "*" else read_day(expiration),
-        strike=_strike(parameters.get("strike", "*")),
+        strike=read_strike(parameters.get("strike", "*")),
         right=_right(parameters.get("right", "both")),
         day=day,
         step=_step(parameters.get("interval", "1s")),
@@ -110,6 +66,20 @@ def read_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise Refusal(400, f"Cannot parse date string: {text}") from None
+
+
+def read_strike(text: str) -> int | None:
+    """Read a strike in dollars as thousandths; None for `*`.
+
+    Raises:
+        Refusal: It is no number.
+    """
+    if text == "*":
+        return None
+    try:
+        return int(Decimal(text) * 1000)
+    except (InvalidOperation, OverflowError, ValueError):
+        raise Refusal(400, f"Invalid strike: {text}") from None
 
 
 def read_max_dte(parameters: Mapping[str, str]) -> int | None:
@@ -148,18 +118,9 @@ def _step(text: str) -> int:
 
 
 def _right(text: str) -> str | None:
-    if text.lower() not in _RIGHTS:
+    if text.lower() not in RIGHTS:
         raise Refusal(400, f"Invalid right: {text}")
-    return _RIGHTS[text.lower()]
-
-
-def _strike(text: str) -> int | None:
-    if text == "*":
-        return None
-    try:
-        return int(Decimal(text) * 1000)
-    except (InvalidOperation, OverflowError, ValueError):
-        raise Refusal(400, f"Invalid strike: {text}") from None
+    return RIGHTS[text.lower()]
 
 
 def _minute(text: str | None, default: int, *, cut: bool = False) -> int:

@@ -5,8 +5,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxdata.emulator import wire
 from spxdata.emulator.rows import Contract
+from spxdata.emulator.v3 import wire
 
 
 @given(st.lists(st.floats(-1e5, 1e5), min_size=1, max_size=50), st.sampled_from([2, 4]))

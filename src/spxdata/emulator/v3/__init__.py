@@ -1,0 +1,1 @@
+"""How the emulated Terminal speaks v3: dollars, ISO times, quoted strings, one chunked stream."""
