@@ -44,6 +44,15 @@ class Reply(Protocol):
 class Terminal(Protocol):
     """A Theta Terminal."""
 
+    @property
+    def dialect(self) -> str:
+        """How it is spoken to: v2 or v3.
+
+        Raises:
+            TransientError: It must be found first, and is not there.
+        """
+        ...
+
     def status(self) -> str:
         """Return the Terminal's word on its own connection, such as CONNECTED."""
         ...

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from functools import cache
+from typing import Literal, NamedTuple
 
 from spxdata.errors import ConfigError
 
@@ -32,6 +33,51 @@ class Column:
     unit: str = ""
 
 
+class Form(StrEnum):
+    """How a cell is written on the wire, and so how it becomes a canonical value."""
+
+    TEXT = "text"
+    ISO_DAY = "2024-01-16"
+    COMPACT_DAY = "20240116"
+    ISO_TIME = "2024-01-16T09:31:00.000"
+    MS_OF_DAY = "34260000"  # on the day of the column `date`
+    INTEGER = "12"
+    NUMBER = "4750.5"
+    TENTH_CENTS = "4750500"
+    RIGHT_WORD = "CALL"
+    RIGHT_LETTER = "C"
+
+
+class WireColumn(NamedTuple):
+    """A column as a dialect sends it; `canonical` is None for one that only helps to read others."""
+
+    name: str
+    form: Form
+    canonical: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a dialect asks for and sends a dataset.
+
+    Attributes:
+        dialect: v2 or v3.
+        path: Path below the dialect's base.
+        parameters: Names of the settings-dependent parameters it takes.
+        columns: What comes, in the dialect's order.
+    """
+
+    dialect: str
+    path: str
+    parameters: tuple[str, ...]
+    columns: tuple[WireColumn, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in the dialect's order."""
+        return tuple(column.name for column in self.columns)
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """One kind of data; adding one is an entry of `DATASETS`.
@@ -42,6 +88,8 @@ class Dataset:
         key: What identifies a row within a unit; also the sort order.
         path: v3 path below the base.
         parameters: Names of the settings-dependent v3 parameters it takes.
+        v2_path: v2 path below the base.
+        v2_parameters: Names of the settings-dependent v2 parameters it takes.
         tier: The lowest v3 subscription that has it.
         intervals: The intervals that may be asked for; the first is the default.
         publication: When its rows are final (see `spxdata.sessions.published`).
@@ -55,6 +103,8 @@ class Dataset:
     key: tuple[str, ...]
     path: str
     parameters: tuple[str, ...]
+    v2_path: str
+    v2_parameters: tuple[str, ...]
     tier: str
     intervals: tuple[str, ...]
     publication: Literal["intraday", "eod", "open_interest"]
@@ -119,6 +169,8 @@ DATASETS: dict[str, Dataset] = {
             key=_KEY,
             path="/option/history/greeks/first_order",
             parameters=("interval", "version", "rate_type"),
+            v2_path="/bulk_hist/option/greeks",
+            v2_parameters=("ivl", "rth", "rate"),
             tier="standard",
             intervals=("1m",),
             publication="intraday",
@@ -131,6 +183,8 @@ DATASETS: dict[str, Dataset] = {
             key=_KEY,
             path="/option/history/quote",
             parameters=("interval",),
+            v2_path="/bulk_hist/option/quote",
+            v2_parameters=("ivl",),
             tier="value",
             intervals=("1m",),
             publication="intraday",
@@ -149,6 +203,48 @@ STEP_MINUTES: dict[str, int] = {"1m": 1}
 #: Columns that we add to the vendor's, in every file: the first and the last one.
 TRADE_DATE = Column("trade_date", Kind.DATE, "New York trading day")
 FLAGS = Column("flags", Kind.INTEGER, "bits of spxdata.flags")
+
+
+#: The generations of the Terminal, the newest first.
+DIALECTS = ("v3", "v2")
+
+#: How v3 writes each kind of column; a right is a word there.
+_V3_FORMS: dict[Kind, Form] = {
+    Kind.TEXT: Form.TEXT,
+    Kind.DATE: Form.ISO_DAY,
+    Kind.TIME: Form.ISO_TIME,
+    Kind.INTEGER: Form.INTEGER,
+    Kind.NUMBER: Form.NUMBER,
+}
+#: What v2 writes differently, by canonical name. Its column `date`, the last one, is the day of all times of the row.
+_V2_COLUMNS: dict[str, tuple[str, Form]] = {
+    "symbol": ("root", Form.TEXT),
+    "expiration": ("expiration", Form.COMPACT_DAY),
+    "strike": ("strike", Form.TENTH_CENTS),
+    "right": ("right", Form.RIGHT_LETTER),
+    "timestamp": ("ms_of_day", Form.MS_OF_DAY),
+    "underlying_timestamp": ("ms_of_day2", Form.MS_OF_DAY),
+}
+V2_DATE = WireColumn("date", Form.COMPACT_DAY, None)
+
+
+@cache
+def wire(of: Dataset, dialect: str) -> Wire:
+    """Return how a dialect asks for and sends a dataset.
+
+    Example:
+        >>> wire(DATASETS["quote"], "v2").names[:5]
+        ('root', 'expiration', 'strike', 'right', 'ms_of_day')
+    """
+    if dialect == "v3":
+        forms = {"right": Form.RIGHT_WORD}
+        columns = [WireColumn(c.name, forms.get(c.name, _V3_FORMS[c.kind]), c.name) for c in of.columns]
+        return Wire(dialect, of.path, of.parameters, tuple(columns))
+    columns = [
+        WireColumn(*_V2_COLUMNS.get(column.name, (column.name, _V3_FORMS[column.kind])), column.name)
+        for column in of.columns
+    ]
+    return Wire(dialect, of.v2_path, of.v2_parameters, (*columns, V2_DATE))
 
 
 def dataset(name: str, key: str = "dataset", origin: str = "command line") -> Dataset:

@@ -31,7 +31,8 @@ from spxdata.errors import (
 )
 from spxdata.model import Contract, ContractList, Right
 from spxdata.schema import DATASETS
-from spxdata.terminal.v3 import Patience, V3Terminal
+from spxdata.terminal.asking import Line, Patience
+from spxdata.terminal.v3 import V3Terminal
 from tests.builders import EXPIRATION, NOW, TRADE_DATE, FakeClock, a_unit
 
 from .rawserver import RawServer, chunked, sending, serving, whole
@@ -40,9 +41,9 @@ HEADER = ",".join(DATASETS["quote"].names).encode() + b"\r\n"
 ROW = b'"SPXW","2024-01-19",4750.000,"CALL",2024-01-16T09:31:00.000,12,5,31.10,50,9,5,31.40,50\r\n'
 
 
-def terminal(url: str, **changes: Any) -> V3Terminal:
-    """Return a client of a Terminal whose clock stands still."""
-    return dataclasses.replace(V3Terminal(url, FakeClock()), **changes)
+def terminal(url: str, patience: Patience | None = None, **changes: Any) -> V3Terminal:
+    """Return a client of a Terminal."""
+    return dataclasses.replace(V3Terminal(Line(url, "v3", patience or Patience()), FakeClock()), **changes)
 
 
 class TestAgainstTheEmulator:
@@ -97,7 +98,7 @@ class TestAgainstTheEmulator:
     @pytest.mark.parametrize("dataset", DATASETS)
     def test_a_fetch_streams_rows_and_says_where_they_come_from(self, emulator: Emulator, dataset: str) -> None:
         """Provenance holds the request as it was sent below the base, and the moment the reply began."""
-        settings = {"greeks_version": "1", "rate_type": "treasury_m3"}
+        settings: dict[str, Any] = {"greeks_version": "1", "rate_type": "treasury_m3"}
         client = terminal(emulator.url, **settings)
         with client.fetch(a_unit(dataset=dataset)) as reply:
             body = b"".join(reply.chunks())

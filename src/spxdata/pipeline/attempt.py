@@ -61,7 +61,7 @@ def attempt(
                 edges.terminal.fetch(unit) as reply,
                 write(unit, edges.storage, edges.encoding, reply.provenance, edges.clock) as sink,
             ):
-                batches = parse(_counted(reply.chunks(), unit, edges.emit), unit)
+                batches = parse(_counted(reply.chunks(), unit, edges.emit), unit, reply.provenance.dialect)
                 checked = validate(batches, unit, contracts, sorter)
                 artifact = sink.commit(checked, accept_holes=accept_holes, replacing=replacing)
         except DataError as error:

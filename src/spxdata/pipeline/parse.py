@@ -1,6 +1,6 @@
 """Bytes to batches: the reply's CSV, read by column name and compared with the pinned columns."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -8,7 +8,7 @@ import polars as pl
 
 from spxdata.errors import Evidence, MalformedReply, SchemaDrift
 from spxdata.model import Right, Unit
-from spxdata.schema import DATASETS, Column, Dataset, Kind
+from spxdata.schema import DATASETS, V2_DATE, Form, Wire, WireColumn, wire
 
 #: Bytes of a batch: large enough that per-batch costs vanish, small enough for several at once in memory.
 BATCH_BYTES: Final = 16 * 1024 * 1024
@@ -32,40 +32,65 @@ class Batch:
     evidence: Evidence
 
 
-def wire_type(column: Column) -> pl.DataType | type[pl.DataType]:
-    """Return the type a column is read as; times are text first, their fraction varies."""
-    if column.name == "right":
-        return RIGHT
-    return {
-        Kind.TEXT: pl.String,
-        Kind.DATE: pl.Date,
-        Kind.TIME: pl.String,
-        Kind.INTEGER: pl.Int32,
-        Kind.NUMBER: pl.Float64,
-    }[column.kind]
+def _iso_time(column: WireColumn) -> pl.Expr:
+    wall = pl.col(column.name).str.to_datetime(_TIME_FORMAT, time_unit="us")
+    return wall.dt.replace_time_zone("America/New_York")
 
 
-def parse(chunks: Iterator[bytes], unit: Unit) -> Iterator[Batch]:
+def _compact_day(column: WireColumn) -> pl.Expr:
+    return pl.col(column.name).str.to_date("%Y%m%d")
+
+
+def _ms_of_day(column: WireColumn) -> pl.Expr:
+    wall = _compact_day(V2_DATE).cast(pl.Datetime("us")) + pl.duration(milliseconds=pl.col(column.name))
+    return wall.dt.replace_time_zone("America/New_York")
+
+
+def _letter(column: WireColumn) -> pl.Expr:
+    return pl.col(column.name).replace_strict({"C": "CALL", "P": "PUT"}, return_dtype=RIGHT)
+
+
+def _as_read(column: WireColumn) -> pl.Expr:
+    return pl.col(column.name)
+
+
+#: By form: the type a cell is read as, and how it becomes canonical. Times are text first: their fraction varies.
+FORMS: dict[Form, tuple[pl.DataType | type[pl.DataType], Callable[[WireColumn], pl.Expr]]] = {
+    Form.TEXT: (pl.String, _as_read),
+    Form.ISO_DAY: (pl.Date, _as_read),
+    Form.COMPACT_DAY: (pl.String, _compact_day),
+    Form.ISO_TIME: (pl.String, _iso_time),
+    Form.MS_OF_DAY: (pl.Int64, _ms_of_day),
+    Form.INTEGER: (pl.Int32, _as_read),
+    Form.NUMBER: (pl.Float64, _as_read),
+    Form.TENTH_CENTS: (pl.Int64, lambda column: pl.col(column.name) / 1000),
+    Form.RIGHT_WORD: (RIGHT, _as_read),
+    Form.RIGHT_LETTER: (pl.String, _letter),
+}
+
+
+def parse(chunks: Iterator[bytes], unit: Unit, dialect: str = "v3") -> Iterator[Batch]:
     """Yield a reply's rows in batches.
 
     Args:
-        chunks: The body of a v3 reply, as it arrives.
+        chunks: The body of a reply, as it arrives.
         unit: What was asked for.
+        dialect: Whose columns and units they are.
 
     Raises:
         SchemaDrift: The columns are not the pinned ones; another order is fine.
         MalformedReply: No bytes, a cut or unreadable row, an endless line.
         TransientError: The reply ended early.
     """
-    dataset = DATASETS[unit.dataset]
+    sent = wire(DATASETS[unit.dataset], dialect)
     lines = blocks(chunks)
     first = next(lines, b"")
     header, _, rest = first.partition(b"\n")
-    columns = _columns(header, dataset)
+    columns = _columns(header, sent)
     evidence = Evidence(header=header + b"\n", batch=rest, first_row=0)
     for block in _after(rest, lines):
         evidence = replace(evidence, batch=block)
-        frame = _read(block, columns, dataset, evidence)
+        frame = _read(block, columns, sent, evidence)
         yield Batch(frame, evidence)
         evidence = replace(evidence, first_row=evidence.first_row + frame.height)
 
@@ -106,25 +131,25 @@ def _after(rest: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
     yield from lines
 
 
-def _columns(header: bytes, dataset: Dataset) -> tuple[Column, ...]:
-    """Return the dataset's columns in the reply's order."""
+def _columns(header: bytes, sent: Wire) -> tuple[WireColumn, ...]:
+    """Return the dialect's columns in the reply's order."""
     if not header.strip():
         raise MalformedReply("The reply is empty: not even a header line.", evidence=_raw(header))
     text = header.decode("utf-8", "replace").strip().lstrip("\ufeff")
     found = tuple(name.strip().strip('"') for name in text.split(","))
-    if sorted(found) != sorted(dataset.names):
-        raise SchemaDrift(dataset.names, found, evidence=_raw(header))
-    by_name = {column.name: column for column in dataset.columns}
+    if sorted(found) != sorted(sent.names):
+        raise SchemaDrift(sent.names, found, evidence=_raw(header))
+    by_name = {column.name: column for column in sent.columns}
     return tuple(by_name[name] for name in found)
 
 
-def _read(block: bytes, columns: tuple[Column, ...], dataset: Dataset, evidence: Evidence) -> pl.DataFrame:
+def _read(block: bytes, columns: tuple[WireColumn, ...], sent: Wire, evidence: Evidence) -> pl.DataFrame:
     """Return a block's rows in canonical order and types; every line must have become one row without a gap."""
     try:
         raw = pl.read_csv(
             block,
             has_header=False,
-            schema={column.name: wire_type(column) for column in columns},
+            schema={column.name: FORMS[column.form][0] for column in columns},
             extra_columns="raise",
         )
     except pl.exceptions.PolarsError as error:
@@ -135,13 +160,10 @@ def _read(block: bytes, columns: tuple[Column, ...], dataset: Dataset, evidence:
     _refuse_gaps(raw, evidence)
     try:
         frame = raw.select(
-            pl.col(column.name).str.to_datetime(_TIME_FORMAT, time_unit="us").dt.replace_time_zone("America/New_York")
-            if column.kind is Kind.TIME
-            else pl.col(column.name)
-            for column in dataset.columns
+            FORMS[column.form][1](column).alias(column.canonical) for column in sent.columns if column.canonical
         )
     except pl.exceptions.PolarsError as error:
-        raise MalformedReply(f"A timestamp cannot be read: {_words(error)}", evidence=evidence) from error
+        raise MalformedReply(f"A value cannot be read: {_words(error)}", evidence=evidence) from error
     return frame
 
 

@@ -1,0 +1,198 @@
+"""What a client of either generation does the same way: lists, fetching, provenance; a dialect says the rest."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import ClassVar
+
+from spxdata import __version__
+from spxdata.errors import NoData, TooLarge
+from spxdata.model import Contract, ContractList, Provenance, Right, Unit
+from spxdata.protocols import Clock
+from spxdata.schema import DATASETS, wire
+from spxdata.terminal.asking import Line, a_day, a_number, a_right, target, whole
+from spxdata.terminal.pieces import joined
+from spxdata.terminal.split import Bodies, Window, in_parts, unit_window
+from spxdata.terminal.transport import Response, Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What a dialect calls things, and how it writes them.
+
+    Attributes:
+        status: Path of the Terminal's status.
+        lists: Path and columns of each list; `{kind}` stands for quote or trade.
+        root: Parameter and column of the root.
+        expiration: Parameter of an expiration.
+        date: Parameter of a contract list's day.
+        expirations: Column of the list of expirations.
+        day: How a day is written.
+        strike_unit: What a strike of 1 dollar is written as.
+        rights: How call and put are written.
+        csv: The parameter that asks for CSV.
+    """
+
+    status: str
+    lists: Mapping[str, tuple[str, tuple[str, ...]]]
+    root: str
+    expiration: str
+    date: str
+    expirations: str
+    day: str
+    strike_unit: float
+    rights: Mapping[str, Right]
+    csv: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A data reply that has begun."""
+
+    provenance: Provenance
+    chunks: Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Client(ABC):
+    """A Terminal, spoken to in the manner of its dialect.
+
+    Attributes:
+        line: How it is asked.
+        clock: Where "fetched at" comes from.
+        greeks_version: The vendor's greeks version to ask for: latest or 1.
+        rate_type: The vendor's interest rate to ask for, in v3's spelling.
+    """
+
+    manner: ClassVar[Manner]
+
+    line: Line
+    clock: Clock
+    greeks_version: str = "latest"
+    rate_type: str = "sofr"
+
+    @property
+    def dialect(self) -> str:
+        """How it is spoken to."""
+        return self.line.dialect
+
+    def abort(self) -> None:
+        """End all replies that are being read, from whatever thread; they raise a `TransientError`."""
+        self.line.channels.abort()
+
+    def status(self) -> str:
+        """Return the Terminal's word on its own connection, such as CONNECTED."""
+        with self.line.ask(self.manner.status, self.line.patience.for_lists()) as response:
+            return response.text().strip()
+
+    def expirations(self, root: str) -> tuple[date, ...]:
+        """Return all expirations of a root, sorted; the sentinel 0 is none."""
+        column = self.manner.expirations
+        rows = self._list("expirations", {self.manner.root: root})
+        return tuple(sorted({a_day(row[column]) for row in rows if row[column] != "0"}))
+
+    def strikes(self, root: str, expiration: date) -> tuple[float, ...]:
+        """Return the strikes of an expiration in dollars, sorted."""
+        asked = {self.manner.root: root, self.manner.expiration: f"{expiration:{self.manner.day}}"}
+        return tuple(sorted({self._strike(row) for row in self._list("strikes", asked)}))
+
+    def contracts(self, root: str, trade_date: date, kind: str) -> ContractList:
+        """Return the contracts quoted or traded on a day.
+
+        Raises:
+            NoData: None was.
+            NotSubscribed: The account may not ask.
+        """
+        fetched_at = self.clock.now()
+        asked = {self.manner.root: root, self.manner.date: f"{trade_date:{self.manner.day}}"}
+        contracts = {
+            Contract(a_day(row["expiration"]), self._strike(row), a_right(row["right"], self.manner.rights))
+            for row in self._list("contracts", asked, kind)
+            if row[self.manner.root] == root
+        }
+        if not contracts:
+            raise NoData("The contract list is empty.")
+        return ContractList(root, trade_date, tuple(sorted(contracts)), fetched_at)
+
+    @contextmanager
+    def fetch(self, unit: Unit) -> Iterator[Reply]:
+        """Ask for a unit's rows; what is too large for one request comes in parts.
+
+        Raises:
+            Declined: There are none, or not yet.
+            TerminalError: It could not or would not answer.
+        """
+        window = unit_window(unit)
+        request, patience = self._request(unit, window), self.line.patience.for_data()
+        with ExitStack() as stack:
+            bodies: Bodies | None = None
+            with suppress(TooLarge):
+                response = stack.enter_context(self.line.ask(request, patience))
+                bodies = self._pages(response, self.line.body(response, request), patience)
+            if bodies is None:
+                bodies = in_parts(unit, window, partial(self._bodies, unit), partial(self._by_strike, unit))
+            stack.enter_context(closing(bodies))  # a page that is not read to its end lets go of its connection now
+            yield Reply(self._provenance(unit, request), partial(joined, bodies))
+
+    @abstractmethod
+    def parameters(self, unit: Unit, window: Window, strike: float | None = None) -> dict[str, str]:
+        """Return the query of a unit; every parameter whose default differs or drifts is there.
+
+        Args:
+            unit: What to ask for.
+            window: Which minutes of its day.
+            strike: Which strike, in dollars; all for None.
+        """
+
+    def _pages(self, response: Response, first: Iterator[bytes], patience: Timeouts) -> Bodies:
+        """Yield the bodies of a reply that has begun; a dialect without pages has one."""
+        del response, patience
+        yield first
+
+    def _by_strike(self, unit: Unit, window: Window) -> Bodies:
+        """Ask for one minute of a unit strike by strike."""
+        if unit.expiration is None:
+            raise TooLarge(f"One minute of {unit} is too large, and it has no expiration to take strikes from.")
+        for strike in self.strikes(unit.root, unit.expiration):
+            with suppress(NoData):
+                yield from self._bodies(unit, window, strike)
+
+    def _bodies(self, unit: Unit, window: Window, strike: float | None = None) -> Bodies:
+        """Ask for some minutes of a unit, of one strike or all, and give the pages."""
+        request, patience = self._request(unit, window, strike), self.line.patience.for_data()
+        with self.line.ask(request, patience) as response:
+            yield from self._pages(response, self.line.body(response, request), patience)
+
+    def _request(self, unit: Unit, window: Window, strike: float | None = None) -> str:
+        name, value = self.manner.csv
+        parameters = {**self.parameters(unit, window, strike), name: value}
+        return target(wire(DATASETS[unit.dataset], self.dialect).path, parameters)
+
+    def _provenance(self, unit: Unit, request: str) -> Provenance:
+        has_greeks = "version" in DATASETS[unit.dataset].parameters
+        return Provenance(
+            request=request,
+            dialect=self.dialect,
+            greeks_version=self.greeks_version if has_greeks else None,
+            rate_type=self.rate_type if has_greeks else None,
+            fetched_at=self.clock.now(),
+            spxdata_version=__version__,
+        )
+
+    def _list(self, name: str, asked: Mapping[str, str], kind: str = "") -> Iterator[dict[str, str]]:
+        path, columns = self.manner.lists[name]
+        csv, value = self.manner.csv
+        request = target(path.format(kind=kind), {**asked, csv: value})
+        patience = self.line.patience.for_lists()
+        with (
+            self.line.ask(request, patience) as response,
+            closing(self._pages(response, self.line.body(response, request), patience)) as pages,
+        ):
+            body = whole(joined(pages))
+        return self.line.list_rows(body, request, columns)
+
+    def _strike(self, row: Mapping[str, str]) -> float:
+        return a_number(row["strike"]) / self.manner.strike_unit
