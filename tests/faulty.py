@@ -33,6 +33,7 @@ class FaultyTerminal:
     inner: Terminal
     on_fetch: Script = never
     on_contracts: Script = never
+    on_status: Script = never
     asked: list[object] = field(default_factory=list)
     aborted: bool = False
 
@@ -43,8 +44,14 @@ class FaultyTerminal:
         if error is not None:
             raise error
 
-    def status(self) -> str:
+    @property
+    def dialect(self) -> str:
         """Pass on."""
+        return self.inner.dialect
+
+    def status(self) -> str:
+        """Raise what the script says, or pass on."""
+        self._ask("status", self.on_status)
         return self.inner.status()
 
     def expirations(self, root: str) -> tuple[date, ...]:

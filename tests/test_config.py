@@ -17,12 +17,15 @@ from spxdata.errors import ConfigError
 
 #: Two good texts and a bad one for every setting; `test_every_setting_is_sampled` fails while a new one has none.
 SAMPLES: dict[str, tuple[str, str, str]] = {
-    "terminal.url": ("http://localhost:1/v3", "https://theta.example/v3", "ftp://127.0.0.1"),
+    "terminal.url": ("http://localhost:1", "https://theta.example", "ftp://127.0.0.1"),
+    "terminal.dialect": ("v2", "v3", "v4"),
     "terminal.tier": ("free", "professional", "gold"),
     "terminal.connect_timeout": ("1.5", "9", "0"),
     "terminal.list_timeout": ("1.5", "9", "-1"),
     "terminal.first_byte_timeout": ("1.5", "9", "nan"),
     "terminal.idle_timeout": ("1.5", "9", "soon"),
+    "terminal.patience": ("1.5", "1800", "-1"),
+    "terminal.pacing": ("0.2", "9", "fast"),
     "download.root": ("SPX", "NDXP", "sp x"),
     "download.dataset": ("quote", "greeks", "candles"),
     "download.max_dte": ("0", "3650", "3651"),
@@ -146,12 +149,15 @@ def test_defaults_are_the_documented_ones(tmp_path: Path) -> None:
     """An empty folder gives the values of the design."""
     rows = {row.key: row.value for row in describe(loaded(tmp_path))}
     assert rows == {
-        "terminal.url": "http://127.0.0.1:25503/v3",
+        "terminal.url": "auto",
+        "terminal.dialect": "auto",
         "terminal.tier": "standard",
         "terminal.connect_timeout": "3",
         "terminal.list_timeout": "5",
         "terminal.first_byte_timeout": "120",
         "terminal.idle_timeout": "60",
+        "terminal.patience": "60",
+        "terminal.pacing": "0.1",
         "download.root": "SPXW",
         "download.dataset": "greeks",
         "download.max_dte": "60",
@@ -168,18 +174,20 @@ def test_defaults_are_the_documented_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("http://127.0.0.1:25503", "http://127.0.0.1:25503/v3"),
-        ("http://127.0.0.1:25503/", "http://127.0.0.1:25503/v3"),
-        ("http://127.0.0.1:25503/v3", "http://127.0.0.1:25503/v3"),
-        (" http://127.0.0.1:25503/v3/ ", "http://127.0.0.1:25503/v3"),
-        ("http://localhost:25503", "http://localhost:25503/v3"),
-        ("https://Theta-1.Example", "https://Theta-1.Example/v3"),
-        ("http://[::1]:25503/v3", "http://[::1]:25503/v3"),
-        ("http://[::1]", "http://[::1]/v3"),
+        ("http://127.0.0.1:25503", "http://127.0.0.1:25503"),
+        ("http://127.0.0.1:25503/", "http://127.0.0.1:25503"),
+        ("http://127.0.0.1:25503/v3", "http://127.0.0.1:25503"),
+        ("http://127.0.0.1:25510/v2", "http://127.0.0.1:25510"),
+        (" http://127.0.0.1:25503/v3/ ", "http://127.0.0.1:25503"),
+        ("http://localhost:25503", "http://localhost:25503"),
+        ("https://Theta-1.Example", "https://Theta-1.Example"),
+        ("http://[::1]:25503/v3", "http://[::1]:25503"),
+        ("http://[::1]", "http://[::1]"),
+        ("auto", None),
     ],
 )
-def test_an_address_ends_in_v3_and_keeps_its_host(written: str, meant: str, tmp_path: Path) -> None:
-    """With or without /v3 and slash it is the same address; the host stays as written (status 476)."""
+def test_an_address_loses_its_path_and_keeps_its_host(written: str, meant: str | None, tmp_path: Path) -> None:
+    """The dialect says the path, so with or without it is the same address; the host stays as written (476)."""
     assert loaded(tmp_path, flags={"terminal.url": written}).terminal.url == meant
 
 
@@ -195,7 +203,7 @@ def test_an_address_ends_in_v3_and_keeps_its_host(written: str, meant: str, tmp_
         "http://127.0.0.1:0",
         "http://127.0.0.1:65536",
         "http://127.0.0.1:port",
-        "http://127.0.0.1:25510/v2",
+        "http://127.0.0.1:25510/v4",
         "http://127.0.0.1:25503/v3/option/list",
         "http://127.0.0.1:25503/v3?x=1",
         "http://127.0.0.1:25503#v3",
@@ -401,12 +409,23 @@ def test_origins_as_people_read_them(tmp_path: Path) -> None:
     assert {row.origin for row in describe(Settings())} == {"code"}
 
 
-@pytest.mark.parametrize(("tier", "workers"), [("free", 1), ("value", 1), ("standard", 3), ("professional", 7)])
-def test_workers_are_the_tiers_limit_less_one(tier: str, workers: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dialect", "tier", "workers"),
+    [
+        ("v3", "free", 1),
+        ("v3", "value", 1),
+        ("v3", "standard", 3),
+        ("v3", "professional", 7),
+        ("v2", "value", 1),
+        ("v2", "standard", 1),
+        ("v2", "professional", 3),
+    ],
+)
+def test_workers_are_the_tiers_limit_less_one(dialect: str, tier: str, workers: int, tmp_path: Path) -> None:
     """At least one; a number that was given is taken as it is."""
-    assert tier in TIER_LIMITS
-    assert loaded(tmp_path, flags={"terminal.tier": tier}).workers() == workers
-    assert loaded(tmp_path, flags={"terminal.tier": tier, "download.concurrency": 8}).workers() == 8
+    assert tier in TIER_LIMITS[dialect]
+    assert loaded(tmp_path, flags={"terminal.tier": tier}).workers(dialect) == workers
+    assert loaded(tmp_path, flags={"terminal.tier": tier, "download.concurrency": 8}).workers(dialect) == 8
 
 
 def test_a_home_directory_is_found(tmp_path: Path) -> None:

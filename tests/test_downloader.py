@@ -16,6 +16,7 @@ from spxdata.errors import (
     ArchiveBusy,
     BadRequest,
     CutOff,
+    Disconnected,
     DiskFull,
     MalformedReply,
     NoData,
@@ -23,11 +24,22 @@ from spxdata.errors import (
     OtherTerminal,
     RateLimited,
     ServerFault,
+    ServerStarting,
     SpxDataError,
     TimedOut,
     Unreachable,
 )
-from spxdata.events import AttemptFailed, AttemptStarted, DayClosed, Event, FileAdopted, FileRenamed, UnitRecorded
+from spxdata.events import (
+    AttemptFailed,
+    AttemptStarted,
+    DayClosed,
+    Event,
+    FileAdopted,
+    FileRenamed,
+    TerminalUnusable,
+    TerminalUsable,
+    UnitRecorded,
+)
 from spxdata.layout import CATALOG, PARTIAL, path_of
 from spxdata.model import Contract, ContractList, DayStatus, Outcome, Right, Scope, State, Unit, Verdict
 from spxdata.pipeline.attempt import Edges
@@ -37,6 +49,7 @@ from spxdata.plan import Request
 from spxdata.protocols import Terminal
 from spxdata.retry import Patience
 from spxdata.storage.local import LocalStorage
+from spxdata.terminal.asking import Line
 from spxdata.terminal.v3 import V3Terminal
 from tests.builders import FakeClock, stored
 from tests.faulty import FaultyTerminal, Script, always, first, never
@@ -59,13 +72,14 @@ class Archive:
 
     def real(self) -> Terminal:
         """Return the Terminal without faults."""
-        return V3Terminal(self.url, self.clock)
+        return V3Terminal(Line(self.url, "v3"), self.clock)
 
     def run(
         self,
         *dates: date,
         on_fetch: Script = never,
         on_contracts: Script = never,
+        on_status: Script = never,
         scope: Scope = ALL,
         force: bool = False,
         retries: int = 3,
@@ -74,7 +88,7 @@ class Archive:
     ) -> Summary:
         """Bring some days into the archive."""
         self.events = []
-        self.terminal = FaultyTerminal(self.real(), on_fetch, on_contracts)
+        self.terminal = FaultyTerminal(self.real(), on_fetch, on_contracts, on_status)
         request = Request(dates or (TUESDAY,), root, datasets, scope, force)
         edges = Edges(
             self.terminal, LocalStorage(self.folder), self.clock, self.events.append, Encoding(), SortMemory()
@@ -82,7 +96,13 @@ class Archive:
         catalog = SqliteCatalog(self.folder / CATALOG)
         try:
             return Download(
-                request, edges, catalog, workers=3, patience=Patience(retries, jitter=0), chance=lambda: 0.0
+                request,
+                edges,
+                catalog,
+                widths=lambda _: 3,
+                patience=Patience(retries, jitter=0),
+                chance=lambda: 0.0,
+                pacing=0.0,
             ).run()
         finally:
             catalog.close()
@@ -280,7 +300,7 @@ def test_an_account_without_contract_lists_gets_its_days_unverified(archive: Arc
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [RateLimited, CutOff, ServerFault, TimedOut, Unreachable])
+@pytest.mark.parametrize("error", [RateLimited, CutOff, ServerFault, TimedOut])
 def test_transient_failures_are_repeated_after_1_2_4_seconds(archive: Archive, error: type[SpxDataError]) -> None:
     summary = archive.run(on_fetch=first(3, lambda: error("for a moment"), unit(WEDNESDAY)))
     waits = [event.wait for event in archive.events if isinstance(event, AttemptFailed)]
@@ -325,11 +345,30 @@ def test_another_terminal_on_the_account_stops_the_run(archive: Archive) -> None
     assert archive.run().finished.exit_code == 0
 
 
-def test_a_terminal_that_is_gone_stops_the_run_and_the_next_run_goes_on(archive: Archive) -> None:
+def test_a_terminal_that_is_gone_is_waited_for_a_minute_and_the_next_run_goes_on(archive: Archive) -> None:
+    gone = always(lambda: Unreachable("refuses connections"))
     with pytest.raises(Unreachable):
-        archive.run(on_fetch=always(lambda: Unreachable("refuses connections"), unit(WEDNESDAY)))
-    assert archive.outcomes()[WEDNESDAY].state is State.PENDING
+        archive.run(on_fetch=gone, on_status=gone)
+    waits = [event for event in archive.events if isinstance(event, TerminalUnusable)]
+    assert [event.waited for event in waits] == [5.0 * n for n in range(12)]
+    assert {o.state for o in archive.outcomes().values()} <= {State.PENDING, State.STORED}
     assert archive.run().finished.exit_code == 0
+
+
+def test_a_terminal_that_comes_back_costs_no_unit_a_try(archive: Archive) -> None:
+    starting = first(6, lambda: ServerStarting("571"))
+    summary = archive.run(
+        on_fetch=first(3, lambda: Disconnected("474"), unit(WEDNESDAY)), on_status=starting, retries=0
+    )
+    assert summary.finished.exit_code == 0
+    assert any(isinstance(event, TerminalUsable) for event in archive.events)
+
+
+def test_five_failures_in_a_row_open_the_breaker_for_thirty_seconds(archive: Archive) -> None:
+    summary = archive.run(on_fetch=first(2, lambda: CutOff("ended early")))
+    waits = [event for event in archive.events if isinstance(event, TerminalUnusable)]
+    assert [(event.waited, event.probe_in, event.code) for event in waits[:1]] == [(0.0, 30.0, "SPX-T003")]
+    assert summary.finished.exit_code == 0
 
 
 def test_a_list_that_fails_fails_its_day_alone(archive: Archive) -> None:

@@ -19,6 +19,8 @@ TABLE = [
     ("run('status', '--help')", HEAVY),
     ("run('emulator', '--help')", HEAVY),
     ("run('demo', '--help')", HEAVY),
+    ("run('doctor', '--help')", HEAVY),
+    ("run('doctor', '--dialect', 'v4')", HEAVY),  # a wrong setting
     ("run('config')", HEAVY),
     ("run('config', '--json')", HEAVY),
     ("run('status')", HEAVY),  # no archive here

@@ -22,8 +22,8 @@ from spxdata.protocols import Clock
 from spxdata.retry import Patience
 from spxdata.schema import dataset
 from spxdata.storage.local import LocalStorage
-from spxdata.terminal.v3 import Patience as TerminalPatience
-from spxdata.terminal.v3 import V3Terminal
+from spxdata.terminal.asking import Patience as TerminalPatience
+from spxdata.terminal.probe import FoundTerminal
 
 
 def make_request(
@@ -46,6 +46,19 @@ def make_request(
     return Request(date_range(start, end, clock.now()), settings.download.root, names, scope, force)
 
 
+def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
+    """Return the Terminal that the settings speak of; it is looked for when it is first asked."""
+    wanted = settings.terminal
+    return FoundTerminal(
+        clock,
+        wanted.dialect,
+        wanted.url,
+        settings.greeks.version,
+        settings.greeks.rate_type,
+        TerminalPatience(wanted.connect_timeout, wanted.list_timeout, wanted.first_byte_timeout, wanted.idle_timeout),
+    )
+
+
 @contextmanager
 def make_download(
     settings: Settings, request: Request, *, emit: Emit = ignore, clock: Clock | None = None, dry: bool = False
@@ -63,16 +76,7 @@ def make_download(
         StorageError: The archive cannot be opened.
     """
     clock = clock or SystemClock()
-    timeouts = settings.terminal
-    terminal = V3Terminal(
-        timeouts.url,
-        clock,
-        settings.greeks.version,
-        settings.greeks.rate_type,
-        TerminalPatience(
-            timeouts.connect_timeout, timeouts.list_timeout, timeouts.first_byte_timeout, timeouts.idle_timeout
-        ),
-    )
+    terminal = make_terminal(settings, clock)
     directory = settings.storage.data_directory
     memory = SortMemory(settings.storage.sort_memory_mb * 1024 * 1024)
     edges = Edges(terminal, LocalStorage(directory), clock, emit, Encoding(), memory)
@@ -82,9 +86,11 @@ def make_download(
             request,
             edges,
             catalog,
-            workers=settings.workers(),
+            widths=settings.workers,
             patience=Patience(settings.download.retries, settings.download.retry_wait),
             chance=random.SystemRandom().random,
+            terminal_patience=settings.terminal.patience,
+            pacing=settings.terminal.pacing,
         )
     finally:
         catalog.close()

@@ -18,8 +18,11 @@ from spxdata.errors import ConfigError
 from spxdata.model import parse_root
 from spxdata.schema import DATASETS, DEFAULT_DATASET
 
-#: Requests that a v3 account may have at the same time, by subscription.
-TIER_LIMITS: Final[Mapping[str, int]] = {"free": 1, "value": 2, "standard": 4, "professional": 8}
+#: Requests that an account may have at the same time, by dialect and subscription.
+TIER_LIMITS: Final[Mapping[str, Mapping[str, int]]] = {
+    "v3": {"free": 1, "value": 2, "standard": 4, "professional": 8},
+    "v2": {"free": 1, "value": 1, "standard": 2, "professional": 4},
+}
 
 #: Variables of ours that are no settings, and what they are.
 RESERVED: Final[Mapping[str, str]] = {
@@ -28,7 +31,6 @@ RESERVED: Final[Mapping[str, str]] = {
     "SPXDATA_REFERENCE": "folder of recorded data for the tests",
 }
 
-_DEFAULT_URL = "http://127.0.0.1:25503/v3"
 _PREFIX = "SPXDATA_"
 _RATES = ("m1", "m3", "m6", "y1", "y2", "y3", "y5", "y7", "y10", "y20", "y30")  # of the Treasury
 
@@ -107,34 +109,38 @@ def _number(build: type[int | float], words: str, least: float, most: float) -> 
     return Accepts(read, f"{words} from {least:g} to {most:g}")
 
 
-def _auto_or(accepts: Accepts) -> Accepts:
+def _auto_or(accepts: Accepts, meaning: str) -> Accepts:
     def read(value: object) -> object:
         return None if value is None or str(value).strip().lower() == "auto" else accepts.read(value)
 
-    return Accepts(read, f"auto (the tier's limit less one), or {accepts.allowed}")
+    return Accepts(read, f"auto ({meaning}), or {accepts.allowed}")
 
 
 def _read_url(value: object) -> str:
-    match = re.fullmatch(r"(https?://[\w.:\[\]-]*[\w\]])(/v3)?/*", _text(value))
+    match = re.fullmatch(r"(https?://[\w.:\[\]-]*[\w\]])(/v[23])?/*", _text(value))
     if match is None or not urlsplit(match[1]).hostname or urlsplit(match[1]).port == 0:
         raise ValueError
-    return f"{match[1]}/v3"
+    return match[1]
 
 
 def _read_path(value: object) -> Path:
     return Path(_text(str(value) if isinstance(value, Path) else value)).expanduser()
 
 
-_URL = Accepts(_read_url, "an address such as http://127.0.0.1:25503, with or without /v3")
+_URL = _auto_or(
+    Accepts(_read_url, "an address such as http://127.0.0.1:25503, with or without /v3"), "both usual ports are tried"
+)
+_DIALECT = _one_of("auto", "v2", "v3")
 _ROOT = Accepts(lambda value: parse_root(_text(value)), "an option root such as SPXW or SPX")
 _PATH = Accepts(_read_path, "the path of a folder")
-_TIER = _one_of(*TIER_LIMITS)
+_TIER = _one_of(*TIER_LIMITS["v3"])
 _TIMEOUT = _number(float, "seconds", 0.01, 3600)
 _DATASET = _one_of(*DATASETS)
 _DAYS = _number(int, "a whole number", 0, 3650)
-_WORKERS = _auto_or(_number(int, "a whole number", 1, max(TIER_LIMITS.values())))
+_WORKERS = _auto_or(_number(int, "a whole number", 1, max(TIER_LIMITS["v3"].values())), "the tier's limit less one")
 _RETRIES = _number(int, "a whole number", 0, 10)
 _WAIT = _number(float, "seconds", 0, 600)
+_PATIENCE = _number(float, "seconds", 0, 86400)
 _MEGABYTES = _number(int, "a whole number", 1, 65536)
 _VERSION = _one_of("latest", "1")
 _RATE = _one_of("sofr", *(f"treasury_{term}" for term in _RATES))
@@ -144,12 +150,15 @@ _RATE = _one_of("sofr", *(f"treasury_{term}" for term in _RATES))
 class TerminalSettings:
     """How the Terminal is reached, and how long it may be silent."""
 
-    url: Annotated[str, Setting("the Terminal's address", _URL, "--terminal", "thetaData.baseUrl")] = _DEFAULT_URL
+    url: Annotated[str | None, Setting("the Terminal's address", _URL, "--terminal", "thetaData.baseUrl")] = None
+    dialect: Annotated[str, Setting("the Terminal's generation", _DIALECT, "--dialect")] = "auto"
     tier: Annotated[str, Setting("your ThetaData subscription", _TIER)] = "standard"
     connect_timeout: Annotated[float, Setting("longest wait for a connection", _TIMEOUT)] = 3.0
     list_timeout: Annotated[float, Setting("longest silence when asking for a list", _TIMEOUT)] = 5.0
     first_byte_timeout: Annotated[float, Setting("longest wait for the first byte of data", _TIMEOUT)] = 120.0
     idle_timeout: Annotated[float, Setting("longest silence between bytes of data", _TIMEOUT)] = 60.0
+    patience: Annotated[float, Setting("longest wait for a Terminal that is not usable", _PATIENCE)] = 60.0
+    pacing: Annotated[float, Setting("least time between the starts of two requests", _WAIT)] = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +213,11 @@ class Settings:
     greeks: GreeksSettings = field(default_factory=GreeksSettings)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
-    def workers(self) -> int:
-        """Return how many requests to have at the same time."""
+    def workers(self, dialect: str = "v3") -> int:
+        """Return how many requests to have at the same time: by default the tier's limit less one."""
         if self.download.concurrency is not None:
             return self.download.concurrency
-        return max(1, TIER_LIMITS[self.terminal.tier] - 1)
+        return max(1, TIER_LIMITS[dialect][self.terminal.tier] - 1)
 
 
 _SECTIONS: Final[Mapping[str, type[Any]]] = {

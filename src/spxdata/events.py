@@ -75,6 +75,41 @@ class AttemptFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TerminalUnusable(Event):
+    """No request is sent until the Terminal is usable again.
+
+    Attributes:
+        code: Code of the error that tells why.
+        message: Why.
+        waited: Seconds since that began.
+        probe_in: Seconds until its status is asked for.
+    """
+
+    code: str
+    message: str
+    waited: float
+    probe_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalUsable(Event):
+    """The Terminal is usable again.
+
+    Attributes:
+        waited: Seconds it was not.
+    """
+
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class GateChanged(Event):
+    """As many requests may run at once as this from now on: fewer after a 429, more when the last one is long ago."""
+
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileRenamed(Event):
     """A unit's file has its final name and is durable; the catalog does not know it yet."""
 

@@ -29,6 +29,7 @@ from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
 from spxdata.schema import DATASETS
 from spxdata.storage.local import LocalStorage
+from spxdata.terminal.asking import Line
 from spxdata.terminal.v3 import V3Terminal
 from tests.builders import NOW, TRADE_DATE, FakeClock, a_unit
 from tests.terminal.rawserver import Answer, RawServer, chunked, sending, serving, whole
@@ -64,7 +65,7 @@ class Sample:
 def sample(emulator: Emulator, dataset: str, contracts: int, rows: slice) -> Sample:
     """Take some rows of the first contracts that are worth something all day, as the emulator sends them."""
     unit = a_unit(dataset=dataset, expiration=EXPIRING)
-    with V3Terminal(emulator.url, FakeClock()).fetch(unit) as reply:
+    with V3Terminal(Line(emulator.url, "v3"), FakeClock()).fetch(unit) as reply:
         header, *lines = b"".join(reply.chunks()).splitlines(keepends=True)
     ask = header.decode().split(",").index("ask")
     by_contract: dict[Contract, list[bytes]] = {}
@@ -107,7 +108,7 @@ def outcome_of(server: RawServer, sample: Sample, raw: bytes, *, accept_holes: b
     clock, memory = FakeClock(), SortMemory()
     with tempfile.TemporaryDirectory() as folder:
         storage = LocalStorage(Path(folder))
-        edges = Edges(V3Terminal(server.url, clock), storage, clock, ignore, Encoding(), memory)
+        edges = Edges(V3Terminal(Line(server.url, "v3"), clock), storage, clock, ignore, Encoding(), memory)
         try:
             outcome = attempt(sample.unit, sample.listed, edges, accept_holes=accept_holes)
         except SpxDataError as error:
@@ -301,7 +302,7 @@ def download(server: RawServer, sample: Sample, folder: Path, events: list[Event
         data_dir=folder,
         terminal=server.url,
         emit=events.append,
-        environ={"SPXDATA_DOWNLOAD__RETRIES": str(retries)},
+        environ={"SPXDATA_DOWNLOAD__RETRIES": str(retries), "SPXDATA_TERMINAL__DIALECT": "v3"},
         clock=FakeClock(),
     )
 

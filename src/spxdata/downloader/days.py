@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, TypeVar
 
+from spxdata.downloader.flow import Flow
 from spxdata.errors import (
     ConfigError,
     DataError,
@@ -17,7 +18,6 @@ from spxdata.errors import (
     StorageError,
     TooEarly,
     TransientError,
-    Unreachable,
 )
 from spxdata.layout import path_of
 from spxdata.model import ContractList, Day, DayStatus, Outcome, Scope, State, Unit
@@ -28,9 +28,10 @@ from spxdata.protocols import Catalog
 from spxdata.retry import Patience
 from spxdata.schema import DATASETS
 from spxdata.sessions import NEW_YORK
+from spxdata.terminal.breaker import UNUSABLE
 
-#: What no other unit would fare better with.
-STOPS_THE_RUN: Final = (Unreachable, OtherTerminal, StorageError, ConfigError)
+#: What no other unit would fare better with. A Terminal that is not usable is waited for before it is raised.
+STOPS_THE_RUN: Final = (*UNUSABLE, OtherTerminal, StorageError, ConfigError)
 
 _T = TypeVar("_T")
 
@@ -94,16 +95,24 @@ class Planner:
         catalog: The archive's record.
         patience: How often to ask for a list again.
         chance: A source of random numbers in [0, 1), for jitter.
+        flow: Waits for a Terminal that is not usable.
     """
 
     def __init__(
-        self, request: Request, edges: Edges, catalog: Catalog, patience: Patience, chance: Callable[[], float]
+        self,
+        request: Request,
+        edges: Edges,
+        catalog: Catalog,
+        patience: Patience,
+        chance: Callable[[], float],
+        flow: Flow,
     ) -> None:
         self._request = request
         self._edges = edges
         self._catalog = catalog
         self._patience = patience
         self._chance = chance
+        self._flow = flow
         self._lists: dict[tuple[date, str], ContractList | SpxDataError] = {}
         self._known_expirations: tuple[date, ...] | None = None
 
@@ -217,8 +226,11 @@ class Planner:
         """Ask for a list, again if need be."""
         for failures in itertools.count(1):
             try:
-                return ask()
+                return self._flow.endured(ask)
+            except STOPS_THE_RUN:
+                raise
             except (TransientError, DataError) as error:
+                self._flow.failed(error)
                 pause = self._patience.wait(error, failures, self._chance())
                 if pause is None:
                     raise

@@ -14,6 +14,7 @@ from typing import Final
 
 from spxdata.completeness import verdict
 from spxdata.downloader.days import STOPS_THE_RUN, DayPlan, Planner
+from spxdata.downloader.flow import Flow
 from spxdata.downloader.summary import Summary, Tally
 from spxdata.errors import NoData, NotSubscribed, ShortReply, SpxDataError, TooEarly
 from spxdata.events import (
@@ -33,8 +34,10 @@ from spxdata.pipeline.attempt import Edges, attempt
 from spxdata.plan import Request, ask_again, smallest
 from spxdata.protocols import Catalog
 from spxdata.retry import Patience
-from spxdata.schema import DATASETS
+from spxdata.schema import DATASETS, DIALECTS
 from spxdata.sessions import closed_because
+from spxdata.terminal.breaker import UNUSABLE, Breaker
+from spxdata.terminal.gate import Gate
 
 #: Seconds between two renewals of the lease.
 _BEAT: Final = 10.0
@@ -58,9 +61,11 @@ class Download:
         request: What to have in the archive at the end.
         edges: Terminal, storage, clock, subscriber to events, and what attempts share.
         catalog: The archive's record.
-        workers: Requests at once.
+        widths: From the Terminal's dialect to how many requests may run at once.
         patience: How often to try again.
         chance: A source of random numbers in [0, 1), for jitter.
+        terminal_patience: Most seconds to wait for a Terminal that is not usable, each time.
+        pacing: Least seconds between the starts of two requests.
     """
 
     def __init__(
@@ -69,19 +74,25 @@ class Download:
         edges: Edges,
         catalog: Catalog,
         *,
-        workers: int,
+        widths: Callable[[str], int],
         patience: Patience,
         chance: Callable[[], float],
+        terminal_patience: float = 60.0,
+        pacing: float = 0.1,
     ) -> None:
         self._request = request
         self._edges = replace(edges, emit=self._emit)
         self._subscriber = edges.emit
         self._clock = edges.clock
         self._catalog = catalog
-        self._workers = workers
+        self._widths = widths
+        self._narrowed = False
+        self._workers = max(map(widths, DIALECTS))
         self._patience = patience
         self._chance = chance
-        self._planner = Planner(request, self._edges, catalog, patience, chance)
+        gate = Gate.of(self._workers, pacing)
+        self._flow = Flow(gate, Breaker(), terminal_patience, self._clock, self._emit, self._edges.terminal.status)
+        self._planner = Planner(request, self._edges, catalog, patience, chance, self._flow)
         self._lock = threading.Lock()
         self._tally = Tally()
         self._plans: dict[Day, DayPlan] = {}
@@ -185,39 +196,61 @@ class Download:
 
     def _drain(self, pool: ThreadPoolExecutor, jobs: Iterator[_Job]) -> None:
         """Run jobs until none is left, a few at once; those that wait for another try do not hold up the rest."""
-        waiting = self._waiting
-        exhausted = False
         while True:
             self._beat()
-            while len(self._running) < self._workers:
-                if waiting and waiting[0][0] <= self._clock.monotonic():
-                    job = heapq.heappop(waiting)[2]
-                elif exhausted or (found := next(jobs, None)) is None:
-                    exhausted = True
-                    break
-                else:
-                    job = found
-                self._start(pool, job)
-            if not self._running:
-                if not waiting:
-                    return
-                self._clock.sleep(max(0.0, waiting[0][0] - self._clock.monotonic()))
-                continue
-            soonest = waiting[0][0] - self._clock.monotonic() if waiting else _BEAT
-            done, _ = wait(self._running, timeout=max(0.0, min(soonest, _BEAT)), return_when=FIRST_COMPLETED)
-            for future in done:
-                job = self._running[future]
-                pause = self._settle(job, future)
-                del self._running[future]  # not before: what stops the run here leaves the unit to `_halt`
-                if pause is not None:
-                    heapq.heappush(waiting, (self._clock.monotonic() + pause, next(self._numbers), job))
+            self._flow.probe()
+            left = self._launch(pool, jobs)
+            if self._running:
+                soonest = self._soonest(_BEAT)
+                done, _ = wait(self._running, timeout=min(soonest, _BEAT), return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._take(future)
+            elif left or self._waiting:
+                self._clock.sleep(self._soonest(0.0))
+            else:
+                return
+
+    def _launch(self, pool: ThreadPoolExecutor, jobs: Iterator[_Job]) -> bool:
+        """Start what may start now; tell whether there may be more jobs than those that wait for another try."""
+        while (pause := self._flow.until_launch(len(self._running))) is not None:
+            if self._waiting and self._waiting[0][0] <= self._clock.monotonic():
+                job = heapq.heappop(self._waiting)[2]
+            else:
+                found = next(jobs, None)
+                if found is None:
+                    return False
+                job = found
+            self._clock.sleep(pause)
+            self._start(pool, job)
+        return not self._running
+
+    def _soonest(self, otherwise: float) -> float:
+        """Return the seconds until something waits for us."""
+        probe = self._flow.until_probe()
+        if probe is not None:  # until then nothing starts
+            return probe
+        if not self._waiting or self._flow.until_launch(len(self._running)) is None:  # only an end makes room
+            return otherwise
+        return max(0.0, self._waiting[0][0] - self._clock.monotonic())
+
+    def _take(self, future: Future[Outcome]) -> None:
+        """Settle an attempt that has ended."""
+        job = self._running[future]
+        pause = self._settle(job, future)
+        del self._running[future]  # not before: what stops the run here leaves the unit to `_halt`
+        if pause is not None:
+            heapq.heappush(self._waiting, (self._clock.monotonic() + pause, next(self._numbers), job))
 
     def _start(self, pool: ThreadPoolExecutor, job: _Job) -> None:
         refused = self._plans[job.unit.day].refused
         if refused:  # the subscription lacks the dataset: the rest of the day would only hear the same
             self._record(replace(refused, unit=job.unit, attempts=0))
             return
+        if not self._narrowed:  # which Terminal it is is known only once there is something to ask
+            self._flow.narrowed(self._widths(self._flow.endured(lambda: self._edges.terminal.dialect)))
+            self._narrowed = True
         job.tries += 1
+        self._flow.launched()
         self._catalog.begin(job.unit, self._clock.now())
         self._emit(AttemptStarted(job.unit, job.tries))
         future = pool.submit(
@@ -236,22 +269,29 @@ class Download:
         try:
             outcome = future.result()
         except NoData as error:
+            self._flow.succeeded()
             outcome = Outcome(unit, State.EMPTY, reason=error.message)
         except TooEarly as error:
+            self._flow.succeeded()
             outcome = Outcome(unit, State.NOT_PUBLISHED, reason=error.message)
-        except STOPS_THE_RUN as error:
-            pause = self._again(job, error)
-            if pause is None:
-                raise
-            return pause
+        except UNUSABLE as error:  # it costs the unit none of its tries
+            self._emit(AttemptFailed(unit, job.tries, error.code, error.message, 0.0))
+            self._flow.failed(error)
+            return 0.0
+        except STOPS_THE_RUN:
+            raise
         except NotSubscribed as error:
+            self._flow.succeeded()
             outcome = Outcome(unit, State.REFUSED, reason=error.message, code=error.code)
         except SpxDataError as error:
+            self._flow.failed(error)
             pause = self._again(job, error)
             if pause is not None:
                 return pause
             self._tally.errors.append(type(error))
             outcome = Outcome(unit, State.FAILED, reason=error.message, code=error.code)
+        else:
+            self._flow.succeeded()
         again = None
         if outcome.state is not State.STORED or outcome.partial:
             again = ask_again(outcome.state, unit.trade_date, self._planner.today())
