@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,13 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     inside.mkdir()
     with contextlib.chdir(inside):
         yield inside
+
+
+@pytest.fixture
+def closed_port() -> str:
+    """Return an address where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ VOLATILE = (
     (r"Progress: .*\n?", ""),  # only where a run takes long
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"port = \d+", "port = PORT"),
+    (r"\b([Pp]ort) \d{4,5}\b", r"\1 PORT"),
+    (r"held by process \d+ \([^)]*\)", "held by process PID (COMMAND)"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "TIME"),
     (r"process \d+ on \S+ \(.*\), since", "process PID on HOST (COMMAND), since"),
     (r"\b[\d.]+ (?:B|kB|MB|GB)\b", "SIZE"),

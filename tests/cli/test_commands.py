@@ -35,7 +35,11 @@ def records(screen: Screen) -> list[dict[str, object]]:
 @pytest.fixture
 def terminal(emulator: Emulator) -> dict[str, str]:
     """Return the environment in which the emulated Terminal is the Terminal."""
-    return {"SPXDATA_TERMINAL__URL": emulator.url, "SPXDATA_DOWNLOAD__RETRY_WAIT": "0.01"}
+    return {
+        "SPXDATA_TERMINAL__URL": emulator.url,
+        "SPXDATA_TERMINAL__PACING": "0",
+        "SPXDATA_DOWNLOAD__RETRY_WAIT": "0.01",
+    }
 
 
 def commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
@@ -170,7 +174,7 @@ def test_config_tells_origins(run: Run, folder: Path) -> None:
     arguments = ("config", "--data-dir", "flag")
     found = {str(row["key"]): (row["value"], row["origin"]) for row in records(run(*arguments, "--json", **environ))}
     assert found["storage.data_directory"] == ("flag", "command line --data-dir")
-    assert found["terminal.url"] == ("http://127.0.0.1:1/v3", "environment SPXDATA_TERMINAL__URL")
+    assert found["terminal.url"] == ("http://127.0.0.1:1", "environment SPXDATA_TERMINAL__URL")
     assert found["download.max_dte"] == ("20", ".env")
     assert found["download.root"] == ("SPX", "spxdata.toml")
     assert found["greeks.version"] == ("latest", "default")
@@ -218,6 +222,56 @@ def test_emulator_serves(folder: Path, sent: signal.Signals) -> None:
         child.send_signal(sent)
         assert child.wait(timeout=20) == 0
     assert done.exit_code == 0
+
+
+def test_emulator_of_both(folder: Path) -> None:
+    """It says both addresses, one a line, and the file has both ports; on v2 a request goes wrong as scripted."""
+    (folder / "faults.toml").write_text('[[fault]]\ndialect = "v2"\npage = 2\nnth = 1\ndo = "expire_page"\n')
+    arguments = ["emulator", "--dialect", "both", "--port", "0", "--v2-port", "0", "--port-file", "ports"]
+    arguments += ["--page-rows", "5000", "--page-expire", "60", "--faults", "faults.toml"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "spxdata", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=environment(),
+    ) as child:
+        assert child.stdout
+        lines = [child.stdout.readline() for _ in range(2)]
+        v3, v2 = (folder / "ports").read_text().split()
+        where = ["--terminal", f"http://127.0.0.1:{v2}", "--dialect", "v2", "--expiration", "2024-01-16"]
+        done = CliRunner().invoke(cli, [*DAY, *where], env={"SPXDATA_DOWNLOAD__RETRY_WAIT": "0.01"})
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=20) == 0
+    assert [line.split(": ")[0] for line in lines] == [
+        f"Emulated Theta Terminal (v3) at http://127.0.0.1:{v3}/v3",
+        f"Emulated Theta Terminal (v2) at http://127.0.0.1:{v2}/v2",
+    ]
+    assert done.exit_code == 0, done.output
+    assert "[SPX-T477]" in done.stderr
+
+
+def test_archive_of_two_versions(run: Run, golden: Compare, terminal: dict[str, str]) -> None:
+    """Greeks of v3 and v2 in one archive are of two versions, and the status says so; the dialects are a mere fact."""
+    run(*DAY, "--expiration", "2024-01-16", "--expiration", "2024-01-17", **terminal)
+    with Emulator(dialect="v2") as emulator:
+        where = {**terminal, "SPXDATA_TERMINAL__URL": emulator.url}
+        run("download", "--date", "2024-01-17", "--expiration", "2024-01-17", **where)
+    golden("two_versions", run("status"))
+    *_, summary = records(run("status", "--json"))
+    assert summary["greeks_versions"] == {"latest": 2, "1": 1}
+    assert summary["dialects"] == {"v3": 2, "v2": 1}
+
+
+def test_waiting_in_json(run: Run) -> None:
+    """That a Terminal is not usable, and is again, are events like any other."""
+    with Emulator(faults=[{"do": "starting", "requests": 2}]) as emulator:
+        screen = run(*DAY, "--json", "--dry-run", "--terminal", emulator.url)
+    unusable, usable, planned = records(screen)
+    assert (unusable["event"], unusable["code"]) == ("terminal_unusable", "SPX-T571")
+    assert usable["event"] == "terminal_usable"
+    assert planned["event"] == "day_planned"
 
 
 def test_emulator_needs_a_place_for_its_port_file(run: Run) -> None:

@@ -19,14 +19,12 @@ from tests.cli.screens import Compare, Run, Screen, environment
 DAY = ("download", "--date", "2024-01-16")
 RANGE = ("download", "--start-date", "2024-01-12", "--end-date", "2024-01-17")
 #: A minute's patience is for users.
-QUICK = {"SPXDATA_DOWNLOAD__RETRIES": "0", "SPXDATA_DOWNLOAD__RETRY_WAIT": "0.01"}
-
-
-@pytest.fixture
-def closed_port() -> str:
-    """Return an address where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
+QUICK = {
+    "SPXDATA_DOWNLOAD__RETRIES": "0",
+    "SPXDATA_DOWNLOAD__RETRY_WAIT": "0.01",
+    "SPXDATA_TERMINAL__PATIENCE": "0",
+    "SPXDATA_TERMINAL__PACING": "0",
+}
 
 
 def at(emulator: Emulator) -> dict[str, str]:
@@ -37,6 +35,19 @@ def at(emulator: Emulator) -> dict[str, str]:
 def test_no_terminal(process: Run, golden: Compare, closed_port: str) -> None:
     """Nothing listens at the Terminal's address."""
     golden("no_terminal", process(*DAY, SPXDATA_TERMINAL__URL=closed_port, **QUICK))
+
+
+def test_terminal_is_waited_for(run: Run, golden: Compare, closed_port: str) -> None:
+    """While a run waits for a Terminal it says so; a dry run too, and both give up in the end."""
+    where = {**QUICK, "SPXDATA_TERMINAL__URL": closed_port, "SPXDATA_TERMINAL__PATIENCE": "5"}
+    golden("terminal_waited_for", run(*DAY, **where))
+
+
+def test_terminal_that_comes_back(run: Run, golden: Compare) -> None:
+    """A Terminal that is still starting is waited for, and the day is whole all the same."""
+    with Emulator(faults=[{"do": "starting", "seconds": 2}]) as emulator:
+        where = {**at(emulator), "SPXDATA_TERMINAL__PATIENCE": "60"}
+        golden("terminal_comes_back", run(*DAY, **where), run(*DAY, "--dry-run", **where))
 
 
 def test_no_terminal_for_a_dry_run(run: Run, golden: Compare, closed_port: str, folder: Path) -> None:
@@ -83,6 +94,7 @@ def test_bad_settings(run: Run, golden: Compare, folder: Path) -> None:
     screens = [
         run(*DAY, "--max-dte", "many"),
         run(*DAY, "--terminal", "ftp://somewhere"),
+        run(*DAY, "--dialect", "v4"),
         run(*DAY, SPXDATA_TERMINAL__TIER="gold"),
         run(*DAY, SPXDATA_DOWNLOAD__MAX_DET="3"),
         run(*DAY, SPXDATA_NOW="noon"),
@@ -230,4 +242,9 @@ def test_emulator_that_cannot_start(run: Run, golden: Compare) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         screen = run("emulator", "--port", port)
-    golden("emulator_errors", screen._replace(command="spxdata emulator --port PORT"), run("emulator", "--drop", "x=1"))
+    golden(
+        "emulator_errors",
+        screen._replace(command="spxdata emulator --port PORT"),
+        run("emulator", "--drop", "x=1"),
+        run("emulator", "--faults", "nowhere.toml"),
+    )

@@ -14,13 +14,16 @@ from spxdata.events import (
     DayFinished,
     DayPlanned,
     Event,
+    GateChanged,
     Received,
     RunFinished,
     RunStarted,
+    TerminalUnusable,
+    TerminalUsable,
     UnitRecorded,
 )
 from spxdata.model import Day, DayStatus, State, Unit, Verdict
-from spxdata.observe.progress import Bar, Lines, Silent, Tracker, waiting
+from spxdata.observe.progress import Bar, Lines, Silent, Talk, Tracker
 from tests.builders import FakeClock, a_day, a_scope, an_artifact, stored
 
 DATES = (date(2024, 1, 12), date(2024, 1, 15), date(2024, 1, 16), date(2024, 1, 17))
@@ -121,12 +124,43 @@ def test_date_is_done_when_all_its_datasets_are() -> None:
 
 def test_only_a_wait_is_told() -> None:
     """A try that is followed by another is told; the last one is part of the day's line or of the error."""
-    unit = units(a_day(), 1)[0]
-    assert waiting(AttemptFailed(unit, 2, "SPX-T429", "too many requests", 2.04)) == (
+    unit, talk = units(a_day(), 1)[0], Talk(FakeClock().monotonic)
+    assert talk(AttemptFailed(unit, 2, "SPX-T429", "too many requests", 2.04)) == (
         "Try 2 of 2024-01-16 SPXW greeks 1m exp 2024-02-01 failed, next in 2.0 s: too many requests [SPX-T429]"
     )
-    assert waiting(AttemptFailed(unit, 4, "SPX-T429", "too many requests", None)) is None
-    assert waiting(AttemptStarted(unit, 1)) is None
+    assert talk(AttemptFailed(unit, 4, "SPX-T429", "too many requests", None)) is None
+    assert talk(AttemptStarted(unit, 1)) is None
+
+
+def test_unusable_terminal_is_told_once_not_by_every_request() -> None:
+    """The requests that met it say nothing; the same reason is told every ten seconds, another one at once."""
+    clock = FakeClock()
+    talk = Talk(clock.monotonic)
+    assert talk(AttemptFailed(units(a_day(), 1)[0], 1, "SPX-T001", "refused", 0.0)) is None
+    told = []
+    for reason in ("refused.", "refused.", "refused.", "starting"):
+        told.append(talk(TerminalUnusable("SPX-T001", reason, clock.monotonic(), 5.0)))
+        clock.advance(5)
+    told.append(talk(TerminalUsable(clock.monotonic())))
+    told.append(talk(TerminalUnusable("SPX-T001", "starting", 0.0, 5.0)))
+    assert told == [
+        "Terminal not usable: refused; next look in 5 s [SPX-T001]",
+        None,
+        "Terminal not usable for 10 s: refused; next look in 5 s [SPX-T001]",
+        "Terminal not usable for 15 s: starting; next look in 5 s [SPX-T001]",
+        "Terminal usable again after 20 s",
+        "Terminal not usable: starting; next look in 5 s [SPX-T001]",
+    ]
+
+
+def test_fewer_and_more_requests_at_once() -> None:
+    """A run begins with as many as there may be: the first change is to fewer."""
+    talk = Talk(FakeClock().monotonic)
+    assert [talk(GateChanged(width)) for width in (2, 1, 2)] == [
+        "Fewer requests at once: 2",
+        "Fewer requests at once: 1",
+        "More requests at once: 2",
+    ]
 
 
 def test_silent_display_only_passes_results_on() -> None:
@@ -232,7 +266,11 @@ class TestBar:
                 bar(event)
             bar.say("✓ result")
             bar(AttemptFailed(units(a_day(), 1)[0], 1, "SPX-T003", "cut [off]", 1.0))
+            bar(TerminalUnusable("SPX-T571", "starting", 12.0, 5.0))
+            bar(TerminalUsable(17.0))
         shown = self.shown(console)
+        assert "Terminal not usable for 12 s: starting; next look in 5 s [SPX-T571]\n" in shown
+        assert "Terminal usable again after 17 s\n" in shown
         assert shown.index("planning ") < shown.index("✓ RESULT\n") < shown.index("cut [off] [SPX-T003]\n")
         assert shown.endswith("\x1b[?25h\r\x1b[1A\x1b[2K"), "the cursor is back, the line is wiped"
 

@@ -102,7 +102,7 @@ class Lease:
         self._token = uuid4().hex
         me = Process.current()
         with connection.write() as catalog:
-            holder = _holder(catalog)
+            holder = read_holder(catalog)
             if holder is not None and holder.alive(me, now):
                 raise ArchiveBusy(f"{_archive(connection.path)} is being written by {holder}.")
             catalog.execute(_TAKE, self._row(me, now))
@@ -117,7 +117,7 @@ class Lease:
         with self._connection.write() as catalog:
             if catalog.execute(_BEAT, values).rowcount == 1:
                 return
-            holder = _holder(catalog)
+            holder = read_holder(catalog)
         taken = f"it is now written by {holder}" if holder else "nobody holds it now"
         raise ArchiveBusy(
             f"{_archive(self._connection.path)} is no longer ours to write: {taken}.",
@@ -151,7 +151,8 @@ _TAKE = """
 _BEAT = "UPDATE lease SET heartbeat_us = :at, process_started = :process_started WHERE token = :token"
 
 
-def _holder(catalog: sqlite3.Connection) -> Holder | None:
+def read_holder(catalog: sqlite3.Connection) -> Holder | None:
+    """Return who holds the lease, None if nobody does."""
     row = catalog.execute("SELECT * FROM lease").fetchone()
     if row is None:
         return None

@@ -53,7 +53,8 @@ def command(ctx: click.Context, /, *, data_dir: str) -> None:
     with Emulator(chain="small", seed=1) as emulator:
         echo(f"An emulated Theta Terminal runs at {emulator.url}. Downloading {_FIRST} to {_LAST} from it:\n")
         settings = Settings(
-            terminal=TerminalSettings(url=emulator.url), storage=StorageSettings(data_directory=Path(data_dir))
+            terminal=TerminalSettings(url=emulator.url.removesuffix("/v3"), dialect="v3"),
+            storage=StorageSettings(data_directory=Path(data_dir)),
         )
         request: Request = make_request(settings, _FIRST, _LAST, clock)
         code = run(ctx, settings, request, clock, as_json=False, quiet=False)

@@ -21,7 +21,7 @@ from spxdata.errors import ConfigError, SpxDataError
 from spxdata.events import AttemptStarted, DayClosed, DayPlanned, Event, Received, RunFinished, as_record
 from spxdata.layout import CATALOG
 from spxdata.model import Day, Outcome, parse_day
-from spxdata.observe.progress import Bar, Display, Lines, Silent
+from spxdata.observe.progress import Bar, Display, Lines, Silent, Talk
 from spxdata.plan import Request, is_published
 from spxdata.schema import DATASETS
 from spxdata.sessions import closed_because
@@ -50,6 +50,7 @@ def _dataset_names(_: click.Context, __: click.Parameter, typed: str) -> list[st
 @click.option("--expiration", "expirations", multiple=True, metavar="DAY", help="Only this one; may be repeated.")
 @options.setting("download.concurrency", "N")
 @options.setting("terminal.url", "URL")
+@options.setting("terminal.dialect", "auto|v2|v3")
 @options.data_dir
 @click.option("--force", is_flag=True, help="Fetch again what is already there.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched; write nothing.")
@@ -87,7 +88,7 @@ def command(
         settings, first, last, clock, datasets=dict.fromkeys(datasets), expirations=wanted, force=force
     )
     if dry_run:
-        _preview(settings, request, clock, as_json=as_json)
+        _preview(settings, request, clock, as_json=as_json, quiet=quiet)
     else:
         ctx.exit(run(ctx, settings, request, clock, as_json=as_json, quiet=quiet))
 
@@ -187,9 +188,17 @@ def _aside(line: str) -> None:
     echo(line, err=True)
 
 
-def _preview(settings: Settings, request: Request, clock: SystemClock, *, as_json: bool) -> None:
+def _preview(settings: Settings, request: Request, clock: SystemClock, *, as_json: bool, quiet: bool) -> None:
     """Say what a run would fetch."""
     from spxdata.bootstrap import make_download
+
+    talk = Talk(clock.monotonic)
+
+    def emit(event: Event) -> None:
+        if as_json:
+            _tell(event, clock)
+        elif (line := talk(event)) and not quiet:
+            _aside(line)
 
     for day in request.trade_dates:
         reason = closed_because(day)
@@ -198,7 +207,10 @@ def _preview(settings: Settings, request: Request, clock: SystemClock, *, as_jso
         elif reason:
             echo(f"{CLOSED} Closed {day}: {reason}")
     units = days = 0
-    with _existing(settings) as archive, make_download(archive, request, clock=clock, dry=True) as download:
+    with (
+        _existing(settings) as archive,
+        make_download(archive, request, emit=emit, clock=clock, dry=True) as download,
+    ):
         for plan in download.plans() if request.open_dates() else ():
             days, units = days + bool(plan.units), units + len(plan.units)
             if as_json:

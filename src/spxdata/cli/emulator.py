@@ -2,8 +2,10 @@
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -15,20 +17,38 @@ from spxdata.errors import NotWritable
 #: Seconds after which the main thread looks up: see `spxdata.cli.signals` on waits that no Ctrl-C ends.
 _NAP: Final = 0.2
 
+#: Where a Terminal of each generation listens if no port is named.
+_PORTS: Final = {"v3": 25503, "v2": 25510, "both": 25503}
+
 _EPILOG = """\
 \b
 A --drop rule leaves rows out of replies, but not out of the lists:
   --drop date=2024-01-16,from=10:30,to=11:39
   --drop expiration=2024-01-19,strike=4750,right=C
+A --faults file says which request fails, and how: docs/faults.md.
 """
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--dialect", type=click.Choice(["v3"]), default="v3", show_default=True, help="Generation to emulate.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=int, default=25503, show_default=True, metavar="N", help="Port; 0 takes a free one.")
 @click.option(
-    "--tier", type=click.Choice(list(TIER_LIMITS)), default="standard", show_default=True, help="Subscription to play."
+    "--dialect", type=click.Choice(list(_PORTS)), default="v3", show_default=True, help="Generation to emulate."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=int, metavar="N", help="Port; 0 takes a free one.  [default: 25503, of v2 25510]")
+@click.option(
+    "--v2-port",
+    type=int,
+    default=_PORTS["v2"],
+    show_default=True,
+    metavar="N",
+    help="Port of v2 beside v3; 0 takes a free one.",
+)
+@click.option(
+    "--tier",
+    type=click.Choice(list(TIER_LIMITS["v3"])),
+    default="standard",
+    show_default=True,
+    help="Subscription to play.",
 )
 @click.option(
     "--chain",
@@ -40,18 +60,34 @@ A --drop rule leaves rows out of replies, but not out of the lists:
 @click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The made-up market follows from it.")
 @click.option("--replay", metavar="DIR", help="Serve recorded quotes from here instead of a made-up market.")
 @click.option("--drop", multiple=True, metavar="RULE", help="Rows to leave out of replies; may be repeated.")
-@click.option("--port-file", metavar="FILE", help="Write the port here once it listens.")
+@click.option("--page-rows", type=int, default=100_000, show_default=True, metavar="N", help="Rows of a page of v2.")
+@click.option(
+    "--page-expire",
+    type=float,
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a page of v2 waits to be read.",
+)
+@click.option("--faults", metavar="FILE", help="What goes wrong on purpose, see docs/faults.md.")
+@click.option(
+    "--port-file", metavar="FILE", help="Write the port here once it listens; of both, v2's on a second line."
+)
 @click.option("--data-dir", metavar="PATH", help="Accepted as everywhere; the emulator touches no archive.")
 def command(
     *,
     dialect: str,
     host: str,
-    port: int,
+    port: int | None,
+    v2_port: int,
     tier: str,
     chain: str,
     seed: int,
     replay: str | None,
     drop: tuple[str, ...],
+    page_rows: int,
+    page_expire: float,
+    faults: str | None,
     port_file: str | None,
     data_dir: str | None,  # noqa: ARG001 - every command takes it
 ) -> None:
@@ -61,12 +97,28 @@ def command(
     """
     from spxdata.emulator import Emulator
 
-    emulator = Emulator(chain=chain, seed=seed, tier=tier, drop=drop, replay=replay, host=host, port=port)
+    emulator = Emulator(
+        dialect=dialect,
+        chain=chain,
+        seed=seed,
+        tier=tier,
+        drop=drop,
+        replay=replay,
+        host=host,
+        port=_PORTS[dialect] if port is None else port,
+        v2_port=v2_port,
+        page_rows=page_rows,
+        page_expire=page_expire,
+        faults=faults or (),
+    )
     with stoppable(), emulator:
         market = f"recorded in {replay}" if replay else f"made up, seed {seed}, {chain} chain"
+        spoken = ("v3", "v2") if dialect == "both" else (dialect,)
+        urls = {name: emulator.v2_url if name == "v2" else emulator.url for name in spoken}
         if port_file:
-            _write(Path(port_file), emulator.url)
-        echo(f"Emulated Theta Terminal ({dialect}) at {emulator.url}: {tier} subscription, market {market}")
+            _write(Path(port_file), urls.values())
+        for name, url in urls.items():
+            echo(f"Emulated Theta Terminal ({name}) at {url}: {tier} subscription, market {market}")
         echo("Stop it with Ctrl-C.", err=True)
         try:
             while True:
@@ -75,12 +127,12 @@ def command(
             echo("Stopped.", err=True)
 
 
-def _write(path: Path, url: str) -> None:
-    """Write the port, so that a reader never sees half of it."""
-    port = url.rpartition(":")[2].partition("/")[0]
+def _write(path: Path, urls: Iterable[str]) -> None:
+    """Write the ports, one a line, so that a reader never sees half of them."""
+    ports = "".join(f"{urlsplit(url).port}\n" for url in urls)
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        beside.write_text(f"{port}\n", encoding="ascii")
+        beside.write_text(ports, encoding="ascii")
         beside.replace(path)
     except OSError as error:
         raise NotWritable(f"{path}: {error.strerror}", hint="Name another file with --port-file.") from error

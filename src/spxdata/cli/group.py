@@ -15,6 +15,7 @@ from spxdata.errors import SpxDataError
 COMMANDS: Mapping[str, str] = {
     "download": "spxdata.cli.download",
     "status": "spxdata.cli.status",
+    "doctor": "spxdata.cli.doctor",
     "config": "spxdata.cli.config",
     "emulator": "spxdata.cli.emulator",
     "demo": "spxdata.cli.demo",

@@ -1,7 +1,7 @@
 """`spxdata status`: what the archive holds, day by day."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ from spxdata.cli.report import day_name, hole_lines, within
 from spxdata.cli.text import counted, echo, size, table
 from spxdata.events import plain
 from spxdata.layout import CATALOG
-from spxdata.model import DayStatus, Outcome, State, Verdict, parse_day
+from spxdata.model import DayStatus, Outcome, Provenance, State, Verdict, parse_day
 
 #: The mark of each word for a day.
 MARKS: Final[dict[str, str]] = {"success": "✓", "in-progress": "⚡", "failed": "✗", "queued": "⏳"}
@@ -127,6 +127,18 @@ def _show(directory: Path, lines: Sequence[Line]) -> None:
     records = counted(sum(line.status.rows for line in lines), "record")
     files = counted(sum(line.status.files for line in lines), "file")
     echo(f"Storage: {size(sum(line.status.bytes for line in lines))} in {files}, {records}")
+    versions = _files_by(lines, lambda origin: origin.greeks_version)
+    if len(versions) > 1:
+        several = "two" if len(versions) == 2 else str(len(versions))
+        each = ", ".join(f"{version} ({counted(count, 'file')})" for version, count in versions.items())
+        echo(f"! Greeks of {several} versions: {each}: 0DTE rows differ between them")
+        echo("Hint: To have one version, set greeks.version, and download the days of the other again with --force.")
+
+
+def _files_by(lines: Sequence[Line], what: Callable[[Provenance], str | None]) -> dict[str, int]:
+    """Return how many files have each value of something that provenance tells, the most frequent first."""
+    artifacts = [outcome.artifact for line in lines for outcome in line.outcomes if outcome.artifact]
+    return dict(Counter(value for artifact in artifacts if (value := what(artifact.provenance))).most_common())
 
 
 def _tell(lines: Sequence[Line]) -> None:
@@ -142,4 +154,6 @@ def _tell(lines: Sequence[Line]) -> None:
         files=sum(line.status.files for line in lines),
         rows=sum(line.status.rows for line in lines),
         bytes=sum(line.status.bytes for line in lines),
+        greeks_versions=_files_by(lines, lambda origin: origin.greeks_version),
+        dialects=_files_by(lines, lambda origin: origin.dialect),
     )

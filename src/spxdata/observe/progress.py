@@ -16,19 +16,25 @@ from spxdata.events import (
     DayFinished,
     DayPlanned,
     Event,
+    GateChanged,
     Received,
     RunStarted,
+    TerminalUnusable,
+    TerminalUsable,
     UnitRecorded,
 )
 from spxdata.model import Day
+from spxdata.terminal.breaker import UNUSABLE
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 #: Seconds over which the rate is taken.
 _WINDOW: Final = 10.0
-#: Seconds between two progress lines in a pipe.
+#: Seconds between two progress lines in a pipe, and between two lines that say the same of the Terminal.
 _PAUSE: Final = 10.0
+#: The errors that make the run wait for the Terminal: told of the Terminal, not of each request that met them.
+_UNUSABLE: Final = frozenset(kind.code for kind in UNUSABLE)
 #: The least width of the bar.
 _LEAST_BAR: Final = 10
 #: Columns left free at the right: an echoed ^C there would begin a new line, and the bar could not be wiped.
@@ -144,6 +150,47 @@ class Tracker:
         return [*words, f"{self.rate() / 1e6:.1f} MB/s", f"{self.rows:,} rows"]
 
 
+@dataclass(slots=True)
+class Talk:
+    """What to say about the run itself: tries that are repeated, a Terminal that is not usable, fewer requests at once.
+
+    Attributes:
+        seconds: Seconds from an arbitrary start.
+    """
+
+    seconds: Seconds
+    _said: str = ""
+    _again_at: float = 0.0
+    _width: int | None = None
+
+    def __call__(self, event: Event) -> str | None:
+        """Return the line about an event, None if there is nothing to say."""
+        match event:
+            case TerminalUnusable(code=code, message=message):
+                if f"{code} {message}" == self._said and self.seconds() < self._again_at:
+                    return None
+                self._said, self._again_at = f"{code} {message}", self.seconds() + _PAUSE
+                return _unusable(event)
+            case TerminalUsable(waited=waited):
+                self._said = ""
+                return f"Terminal usable again after {waited:.0f} s"
+            case GateChanged(width=width):
+                more = self._width is not None and width > self._width  # a run begins with as many as there may be
+                self._width = width
+                return f"{'More' if more else 'Fewer'} requests at once: {width}"
+            case AttemptFailed(wait=float() as wait, code=code) if code not in _UNUSABLE:
+                which = f"Try {event.attempt} of {event.unit}"
+                return f"{which} failed, next in {wait:.1f} s: {event.message} [{code}]"
+        return None
+
+
+def _unusable(event: TerminalUnusable) -> str:
+    since = f" for {event.waited:.0f} s" if event.waited >= 1 else ""
+    return (
+        f"Terminal not usable{since}: {event.message.rstrip('.')}; next look in {event.probe_in:.0f} s [{event.code}]"
+    )
+
+
 class Silent:
     """A display that shows nothing but the results.
 
@@ -171,7 +218,7 @@ class Silent:
 
 
 class Lines(Silent):
-    """Plain lines, for pipes and files: waits for another try, and now and then how far it is.
+    """Plain lines, for pipes and files: what holds the run up, and now and then how far it is.
 
     Args:
         say: Writes a line of the result.
@@ -183,6 +230,7 @@ class Lines(Silent):
     def __init__(self, say: Say, talk: Say, seconds: Seconds, datasets: int = 1) -> None:
         super().__init__(say)
         self._talk = talk
+        self._words = Talk(seconds)
         self._tracker = Tracker(seconds, datasets)
         self._seconds = seconds
         self._next = seconds() + _PAUSE
@@ -190,8 +238,8 @@ class Lines(Silent):
     def __call__(self, event: Event) -> None:
         """Take an event; say how far it is if that was long ago."""
         self._tracker(event)
-        if wait := waiting(event):
-            self._talk(wait)
+        if line := self._words(event):
+            self._talk(line)
         if self._seconds() >= self._next and isinstance(event, Received | UnitRecorded | DayFinished):
             self._next = self._seconds() + _PAUSE
             done, dates = self._tracker.dates_done, len(self._tracker.dates)
@@ -224,6 +272,7 @@ class Bar:
         from rich.live import Live
 
         self._tracker = Tracker(seconds, datasets)
+        self._words = Talk(seconds)
         self._lock = threading.Lock()  # events change the figures while a thread draws them
         self._console = console
         self._elsewhere = say
@@ -238,11 +287,11 @@ class Bar:
         )
 
     def __call__(self, event: Event) -> None:
-        """Take an event; a wait for another try is told above the bar."""
+        """Take an event; what holds the run up is told above the bar."""
         with self._lock:
             self._tracker(event)
-        if wait := waiting(event):
-            self._above(wait)
+        if line := self._words(event):
+            self._above(line)
 
     def say(self, line: str) -> None:
         """Write a line of the run's result."""
@@ -284,13 +333,6 @@ class Bar:
         grid.add_column(no_wrap=True, overflow="ellipsis")
         grid.add_row(day, ProgressBar(total=max(units, 1), completed=done), " · ".join(words))
         return grid
-
-
-def waiting(event: Event) -> str | None:
-    """Return what to say of a try that failed and is followed by another; None for any other event."""
-    if not isinstance(event, AttemptFailed) or event.wait is None:
-        return None
-    return f"Try {event.attempt} of {event.unit} failed, next in {event.wait:.1f} s: {event.message} [{event.code}]"
 
 
 def _hours(seconds: float) -> str:

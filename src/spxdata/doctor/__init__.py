@@ -1,0 +1,1 @@
+"""What `spxdata doctor` looks at: Terminal, account, disk, clock, configuration, lease."""
