@@ -12,8 +12,9 @@ from spxdata.clock import SystemClock
 from spxdata.config import Settings, load
 from spxdata.downloader import Download, Summary
 from spxdata.events import Emit, ignore
-from spxdata.layout import CATALOG
+from spxdata.layout import CATALOG, LOGS
 from spxdata.model import Scope, parse_day, parse_root
+from spxdata.observe.log import RunLog, both
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
@@ -79,8 +80,9 @@ def make_download(
     terminal = make_terminal(settings, clock)
     directory = settings.storage.data_directory
     memory = SortMemory(settings.storage.sort_memory_mb * 1024 * 1024)
-    edges = Edges(terminal, LocalStorage(directory), clock, emit, Encoding(), memory)
     catalog = SqliteCatalog(directory / CATALOG, read_only=dry)
+    log = RunLog(directory / LOGS, clock)
+    edges = Edges(terminal, LocalStorage(directory), clock, emit if dry else both(log, emit), Encoding(), memory)
     try:
         yield Download(
             request,
@@ -93,6 +95,7 @@ def make_download(
             pacing=settings.terminal.pacing,
         )
     finally:
+        log.close()
         catalog.close()
 
 

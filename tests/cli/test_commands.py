@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,8 +101,7 @@ def test_download_into_a_new_archive(run: Run, golden: Compare, terminal: dict[s
 def test_file_that_the_catalog_does_not_know(run: Run, terminal: dict[str, str], folder: Path) -> None:
     """A lost catalog is no lost archive: whole files are found and recorded."""
     run(*DAY, **terminal)
-    for file in (folder / "data" / ".spxdata").iterdir():
-        file.unlink()
+    shutil.rmtree(folder / "data" / ".spxdata")
     screen = run(*DAY, **terminal)
     assert "already complete, 132,720 records; 4 files found and recorded" in screen.out
     assert screen.code == 0

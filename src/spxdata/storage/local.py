@@ -51,7 +51,7 @@ class LocalStorage:
             StorageError: The disk is full or not writable.
         """
         final = self._locate(path)
-        with _translated(final):
+        with translated(final):
             _make_folder(final.parent)
             pending = PendingFile(self._root, final, self._opener)
         try:
@@ -66,14 +66,14 @@ class LocalStorage:
             FileNotFoundError: There is none.
         """
         file = self._locate(path)
-        with _translated(file, but=(FileNotFoundError,)):
+        with translated(file, but=(FileNotFoundError,)):
             return file.open("rb")
 
     def size(self, path: str) -> int | None:
         """Return a file's size in bytes, None if there is none."""
         file = self._locate(path)
         try:
-            with _translated(file, but=(FileNotFoundError,)):
+            with translated(file, but=(FileNotFoundError,)):
                 found = file.stat()
         except FileNotFoundError:
             return None
@@ -86,7 +86,7 @@ class LocalStorage:
     def remove(self, path: str) -> None:
         """Remove a file; it is no error if there is none."""
         file = self._locate(path)
-        with _translated(file):
+        with translated(file):
             file.unlink(missing_ok=True)
 
     def sweep(self) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ class LocalStorage:
         leftovers = tuple(name for name in self._all("") if name.endswith(PARTIAL))
         for name in leftovers:
             file = self._root / name
-            with _translated(file):
+            with translated(file):
                 file.unlink(missing_ok=True)
         return leftovers
 
@@ -117,7 +117,7 @@ class LocalStorage:
         """Return the paths of all files below a folder, sorted; links lead elsewhere and are not followed."""
         top = self._locate(folder) if folder else self._root
         found: list[str] = []
-        with _translated(top):
+        with translated(top):
             for parent, _, names in os.walk(top, onerror=_raise_unless_missing):
                 files = (Path(parent, name) for name in names)
                 found += [
@@ -149,7 +149,7 @@ class PendingFile:
         Raises:
             StorageError: The disk is full or not writable.
         """
-        with _translated(self._final):
+        with translated(self._final):
             return self._file.write(data)
 
     def commit(self) -> None:
@@ -159,7 +159,7 @@ class PendingFile:
             StorageError: It failed. What was there before is still there, unless it was the very last step, the
                 sync of the folders, that failed.
         """
-        with _translated(self._final):
+        with translated(self._final):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -186,7 +186,7 @@ class PendingFile:
 
 
 @contextmanager
-def _translated(path: Path, *, but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
+def translated(path: Path, *, but: tuple[type[OSError], ...] = ()) -> Iterator[None]:
     """Turn the system's errors into ours, naming the path, all but those that mean something to the caller."""
     try:
         yield
