@@ -152,10 +152,10 @@ def test_a_foreign_client_that_takes_all_places_makes_the_gate_step_down_and_the
 def test_places_are_busy_while_units_are_left(
     dialect: str, market: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Replies of a second, launches 0.1 s apart: what lies between two requests is small beside them."""
+    """Replies of two seconds, launches 0.1 s apart: what lies between two requests is small beside them."""
     tier = "standard" if dialect == "v3" else "professional"
     width = widths(tier)(dialect)
-    with Emulator(dialect=dialect, tier=tier, replay=market, min_seconds=1.0) as terminal:
+    with Emulator(dialect=dialect, tier=tier, replay=market, min_seconds=2.0) as terminal:
         run(terminal, dialect, tmp_path, PublishedClock(), widths=widths(tier), pacing=0.1)
     busy = occupancy(terminal.served, width)
     record_property("figure", f"{dialect}: {width} places busy {busy:.1%} of the time while units were left")

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, TypeVar
@@ -208,13 +209,24 @@ class Planner:
         asked = (day.trade_date, kind)
         if asked not in self._lists:
             try:
-                self._lists[asked] = self._asked(lambda: self._edges.terminal.contracts(day.root, day.trade_date, kind))
+                self._lists[asked] = self._contracts(day, kind)
             except (NoData, NotSubscribed) as error:
                 self._lists[asked] = error
         answer = self._lists[asked]
         if isinstance(answer, NoData):
             raise answer
         return (answer, answer) if isinstance(answer, ContractList) else (None, None)
+
+    def _contracts(self, day: Day, kind: str) -> ContractList:
+        """Ask for a day's contract list; that there is none leaves out the whole day, so it must be said twice."""
+
+        def ask() -> ContractList:
+            return self._edges.terminal.contracts(day.root, day.trade_date, kind)
+
+        with suppress(NoData):
+            return self._asked(ask)
+        self._edges.clock.sleep(self._patience.first_wait)
+        return self._asked(ask)
 
     def _expirations(self) -> tuple[date, ...]:
         """Return all expirations of the root: what is left to plan by without a contract list."""

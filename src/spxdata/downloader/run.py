@@ -16,7 +16,7 @@ from spxdata.completeness import verdict
 from spxdata.downloader.days import STOPS_THE_RUN, DayPlan, Planner
 from spxdata.downloader.flow import Flow
 from spxdata.downloader.summary import Summary, Tally
-from spxdata.errors import NoData, NotSubscribed, ShortReply, SpxDataError, TooEarly
+from spxdata.errors import NoData, NotSubscribed, ShortReply, SpxDataError, TerminalError, TooEarly
 from spxdata.events import (
     AttemptFailed,
     AttemptStarted,
@@ -43,6 +43,15 @@ from spxdata.terminal.gate import Gate
 _BEAT: Final = 10.0
 
 
+#: What the Terminal may answer without rows or fault: the state of the unit, and the code recorded with it.
+_MEANS: Final[dict[type[TerminalError], tuple[State, str | None]]] = {
+    NoData: (State.EMPTY, None),
+    TooEarly: (State.NOT_PUBLISHED, None),
+    NotSubscribed: (State.REFUSED, NotSubscribed.code),
+}
+_ANSWERS: Final = tuple(_MEANS)
+
+
 @dataclass(slots=True)
 class _Job:
     """A unit on its way through tries."""
@@ -52,6 +61,7 @@ class _Job:
     tries: int = 0
     failures: Counter[int | None] = field(default_factory=Counter)  # by how often their class is repeated
     accept_holes: bool = False
+    declined: bool = False
 
 
 class Download:
@@ -268,21 +278,18 @@ class Download:
         unit = job.unit
         try:
             outcome = future.result()
-        except NoData as error:
+        except _ANSWERS as error:
+            if isinstance(error, NoData) and (pause := self._doubted(job, error)) is not None:
+                return pause
             self._flow.succeeded()
-            outcome = Outcome(unit, State.EMPTY, reason=error.message)
-        except TooEarly as error:
-            self._flow.succeeded()
-            outcome = Outcome(unit, State.NOT_PUBLISHED, reason=error.message)
+            state, code = _MEANS[type(error)]
+            outcome = Outcome(unit, state, reason=error.message, code=code)
         except UNUSABLE as error:  # it costs the unit none of its tries
             self._emit(AttemptFailed(unit, job.tries, error.code, error.message, 0.0))
             self._flow.failed(error)
             return 0.0
         except STOPS_THE_RUN:
             raise
-        except NotSubscribed as error:
-            self._flow.succeeded()
-            outcome = Outcome(unit, State.REFUSED, reason=error.message, code=error.code)
         except SpxDataError as error:
             self._flow.failed(error)
             pause = self._again(job, error)
@@ -297,6 +304,14 @@ class Download:
             again = ask_again(outcome.state, unit.trade_date, self._planner.today())
         self._record(replace(outcome, attempts=job.tries, ask_again=again))
         return None
+
+    def _doubted(self, job: _Job, error: NoData) -> float | None:
+        """Return the seconds after which a listed unit without rows is asked for again: once; else None."""
+        if job.listed is None or job.declined:
+            return None
+        job.declined = True
+        self._emit(AttemptFailed(job.unit, job.tries, error.code, error.message, self._patience.first_wait))
+        return self._patience.first_wait
 
     def _again(self, job: _Job, error: SpxDataError) -> float | None:
         """Return the seconds after which a unit is tried again, None to give up."""
