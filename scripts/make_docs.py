@@ -69,7 +69,7 @@ def datasets() -> str:
         rows = [(f"`{column.name}`", column.kind.value, column.unit) for column in columns]
         parts.append(
             f"### {dataset.name}\n\n`{dataset.path}`, from the {dataset.tier} subscription on; "
-            f"sorted by {', '.join(dataset.key)}.\n\n" + table(("column", "type", "unit"), rows)
+            f"sorted by {', '.join(dataset.order_at(dataset.interval))}.\n\n" + table(("column", "type", "unit"), rows)
         )
     return "\n\n".join(parts)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxdata.completeness import Grid, Presence, describe, hole_text, holes, verdict
+from spxdata.completeness import MINUTE_MS, Grid, Presence, describe, hole_text, holes, verdict
 from spxdata.model import Contract, Hole, HoleKind, Outcome, Right, State, Verdict
 from spxdata.schema import DATASETS
 from spxdata.sessions import session
@@ -32,7 +32,8 @@ def grid(
     """Return the minutes expected of a unit."""
     hours = session(root, trade_date, expiration)
     assert hours
-    return Grid.of(hours, DATASETS[dataset], step)
+    unit = a_unit(root=root, dataset=dataset, trade_date=trade_date, expiration=expiration, interval=f"{step}m")
+    return Grid.of(unit, hours)
 
 
 def runs_of(minutes: Iterable[int], step: int = 1) -> tuple[tuple[int, int], ...]:
@@ -46,10 +47,15 @@ def runs_of(minutes: Iterable[int], step: int = 1) -> tuple[tuple[int, int], ...
     return tuple((first, last) for first, last in found)
 
 
+def present(runs: Iterable[tuple[int, int]], ask: float = 5.0) -> Presence:
+    """Return what is there from stretches of minutes."""
+    return Presence(tuple((first * MINUTE_MS, last * MINUTE_MS) for first, last in runs), ask)
+
+
 def there(*missing: tuple[int, int], upto: int = LAST, ask: float = 5.0, step: int = 1) -> Presence:
     """Return a contract that is there from 09:31 on but for some stretches."""
     away = {minute for first, last in missing for minute in range(first, last + 1)}
-    return Presence(runs_of(set(range(570 + step, upto + 1, step)) - away, step), ask)
+    return present(runs_of(set(range(570 + step, upto + 1, step)) - away, step), ask)
 
 
 def found(

@@ -26,6 +26,10 @@ class Request:
         datasets: Names of datasets.
         scope: Which expirations.
         force: Whether to fetch again what the archive already has.
+        interval: The interval of all datasets that have a choice; each one's own for None.
+
+    Raises:
+        ConfigError: A dataset does not have the interval.
     """
 
     trade_dates: tuple[date, ...]
@@ -33,10 +37,26 @@ class Request:
     datasets: tuple[str, ...]
     scope: Scope
     force: bool = False
+    interval: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that a dataset does not have; one that has no choice is not asked."""
+        for name in self.datasets:
+            intervals = DATASETS[name].intervals
+            if self.interval and len(intervals) > 1 and self.interval not in intervals:
+                raise ConfigError(
+                    f"{name} cannot be had at the interval {self.interval}.", hint=f"Allowed: {', '.join(intervals)}."
+                )
 
     def days(self, trade_date: date) -> tuple[Day, ...]:
         """Return what a trade date consists of, a dataset each."""
-        return tuple(Day(trade_date, self.root, name, DATASETS[name].intervals[0]) for name in self.datasets)
+        return tuple(
+            Day(trade_date, DATASETS[name].root(self.root), name, self._interval(name)) for name in self.datasets
+        )
+
+    def _interval(self, dataset: str) -> str:
+        intervals = DATASETS[dataset].intervals
+        return self.interval if self.interval and len(intervals) > 1 else intervals[0]
 
     def open_dates(self) -> tuple[date, ...]:
         """Return the days on which the exchange is open."""
@@ -94,6 +114,16 @@ def smallest(units: Sequence[Unit], listed: ContractList | None) -> Unit | None:
 def is_published(day: Day, now: datetime) -> bool:
     """Tell whether a day's rows are final."""
     return now >= published(DATASETS[day.dataset].publication, day.trade_date)
+
+
+def is_listed(trade_date: date, now: datetime) -> bool:
+    """Tell whether a day's contract lists are final: with its last quotes."""
+    return now >= published("intraday", trade_date)
+
+
+def is_day_wide(day: Day) -> bool:
+    """Tell whether all of a day is one unit, without expiration."""
+    return DATASETS[day.dataset].unit_of == "day"
 
 
 def is_due(outcome: Outcome | None, today: date, *, force: bool = False) -> bool:

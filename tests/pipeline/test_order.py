@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxdata.errors import DiskFull, StorageError
-from spxdata.pipeline.order import GROUP_ROWS, Sorter, SortMemory, contract_rows, sorted_run
+from spxdata.pipeline.order import GROUP_ROWS, Order, Sorter, SortMemory, series_rows, sorted_run
 from spxdata.pipeline.parse import RIGHT
 
-KEY = ("strike", "right", "timestamp")
+KEY = Order(("strike", "right"), ("strike", "right", "timestamp"))
 
 #: What a row is here: strike, right, timestamp; its place in the reply is added as a column.
 Line = tuple[float, str, int]
@@ -244,5 +244,5 @@ class TestHeld:
 def test_contracts_are_counted_in_their_order() -> None:
     """Strike first, calls before puts."""
     rows: list[Line] = [(5.0, "PUT", 570), (4.0, "PUT", 570), (5.0, "CALL", 570), (5.0, "PUT", 571)]
-    counts = contract_rows(sorted_run(frame(rows), KEY))
+    counts = series_rows(sorted_run(frame(rows), KEY), KEY)
     assert [(*key, count) for key, count in counts.items()] == [(4.0, 1, 1), (5.0, 0, 1), (5.0, 1, 2)]

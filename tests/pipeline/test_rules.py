@@ -13,7 +13,7 @@ import pytest
 from spxdata.errors import BrokenRule, Evidence
 from spxdata.flags import Flag, names
 from spxdata.model import Unit
-from spxdata.pipeline.order import sorted_run
+from spxdata.pipeline.order import Order, sorted_run
 from spxdata.pipeline.parse import parse
 from spxdata.pipeline.rules import RULES, Facts, Rule, enforce, expressions, flagged
 from spxdata.schema import DATASETS, Dataset
@@ -255,7 +255,7 @@ class TestKeyRules:
 
     def flags(self, *rows: dict[str, str]) -> list[int]:
         """Return what the key rules flag on sorted rows."""
-        frame = sorted_run(frame_of(list(rows)), QUOTE.key)
+        frame = sorted_run(frame_of(list(rows)), Order.of(a_unit()))
         enforce(frame, facts_of(QUOTE), "key", None)
         return flagged(frame, facts_of(QUOTE), "key").to_list()
 
@@ -309,7 +309,7 @@ def test_recorded_quotes_break_no_structural_rule_and_are_flagged_as_counted(ref
         unit, frame = recorded(path)
         facts = Facts.of(unit, None)
         enforce(frame, facts, "row", None)
-        ordered = sorted_run(frame, QUOTE.key)
+        ordered = sorted_run(frame, Order.of(a_unit()))
         enforce(ordered, facts, "key", None)
         flags = flagged(ordered, facts, "row") | flagged(ordered, facts, "key")
         expected = counted(path)
@@ -332,7 +332,7 @@ def test_recorded_greeks_pass_with_the_sentinel_at_half_past_nine(reference: Pat
     frame = pl.concat(batch.frame for batch in parse(iter([body]), unit))
     facts = Facts.of(unit, None)
     enforce(frame, facts, "row", None)
-    enforce(sorted_run(frame, GREEKS.key), facts, "key", None)
+    enforce(sorted_run(frame, Order.of(a_unit())), facts, "key", None)
     first, *others = flagged(frame, facts, "row")
     assert set(names(first)) == {"sentinel", "unsolved_iv", "iv_error"}
     assert not any(flags & Flag.SENTINEL for flags in others)

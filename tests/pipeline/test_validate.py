@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spxdata.errors import BrokenRule, CutOff, MalformedReply
 from spxdata.flags import Flag
 from spxdata.model import Contract, HoleKind, Unit
-from spxdata.pipeline.order import Sorter, SortMemory
+from spxdata.pipeline.order import Order, Sorter, SortMemory
 from spxdata.pipeline.parse import parse
 from spxdata.pipeline.validate import Checked, validate
 from tests.builders import TRADE_DATE, a_unit
@@ -41,7 +41,7 @@ def checked(
 ) -> tuple[pl.DataFrame, Checked]:
     """Return a reply's rows as they are stored, and what was found out on the way."""
     names = GREEKS.names if unit.dataset == "greeks" else QUOTE.names
-    with Sorter(QUOTE.key, SortMemory(limit)) as sorter:
+    with Sorter(Order.of(a_unit()), SortMemory(limit)) as sorter:
         result = validate(parse(iter([csv_of(list(rows), names)]), unit), unit, listed, sorter)
         return pl.concat(result), result
 
@@ -134,7 +134,7 @@ class TestRefusals:
             yield csv_of(rows_of())
             raise CutOff("cut off")
 
-        with Sorter(QUOTE.key, SortMemory()) as sorter:
+        with Sorter(Order.of(a_unit()), SortMemory()) as sorter:
             rows = iter(validate(parse(iter(chunks()), QUOTE_UNIT), QUOTE_UNIT, LISTED, sorter))
             with pytest.raises(CutOff):
                 next(rows)
@@ -167,7 +167,7 @@ class TestHoles:
 
     def test_they_are_not_known_before_the_last_row(self) -> None:
         """Asking too early is a mistake in the program."""
-        with Sorter(QUOTE.key, SortMemory()) as sorter:
+        with Sorter(Order.of(a_unit()), SortMemory()) as sorter:
             result = validate(parse(iter([csv_of(rows_of())]), QUOTE_UNIT), QUOTE_UNIT, LISTED, sorter)
             with pytest.raises(RuntimeError, match="only after the last row"):
                 _ = result.holes

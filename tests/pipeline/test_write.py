@@ -16,7 +16,7 @@ from spxdata.errors import StorageError
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Unit
 from spxdata.pipeline.content import ContentHash
-from spxdata.pipeline.order import Sorter, SortMemory
+from spxdata.pipeline.order import Order, Sorter, SortMemory
 from spxdata.pipeline.parse import RIGHT, parse
 from spxdata.pipeline.validate import validate
 from spxdata.pipeline.write import Encoding, arrow_schema, write
@@ -51,7 +51,7 @@ def put(storage: LocalStorage, rows: Sequence[Row], unit: Unit = QUOTE_UNIT, **c
     memory = SortMemory(changes.pop("limit", 10**9))
     body = csv_of(rows)
     with (
-        Sorter(DATASETS[unit.dataset].key, memory) as sorter,
+        Sorter(Order.of(unit), memory) as sorter,
         write(unit, storage, Encoding(**changes), provenance, clock) as sink,
     ):
         checked = validate(parse(iter([body]), unit), unit, frozenset(CONTRACTS), sorter)
@@ -281,7 +281,7 @@ class TestFailure:
                 raise AssertionError("committed all the same")
 
         with (
-            Sorter(QUOTE.key, SortMemory()) as sorter,
+            Sorter(Order.of(a_unit()), SortMemory()) as sorter,
             write(QUOTE_UNIT, storage, Encoding(), a_provenance(), FakeClock()) as sink,
         ):
             body = csv_of(rows_of(CONTRACTS, REQUIRED))

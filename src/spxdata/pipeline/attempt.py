@@ -7,7 +7,7 @@ from typing import Final
 from spxdata.errors import DataError
 from spxdata.events import Emit, FileRenamed, Quarantined, Received
 from spxdata.model import Artifact, ContractList, Hole, Outcome, State, Unit
-from spxdata.pipeline.order import Sorter, SortMemory
+from spxdata.pipeline.order import Order, Sorter, SortMemory
 from spxdata.pipeline.parse import parse
 from spxdata.pipeline.quarantine import keep
 from spxdata.pipeline.validate import validate
@@ -55,7 +55,7 @@ def attempt(
         StorageError: The file could not be written.
     """
     contracts = listed.of(unit.expiration) if listed else None
-    with Sorter(DATASETS[unit.dataset].key, edges.memory) as sorter:
+    with Sorter(Order.of(unit), edges.memory) as sorter:
         try:
             with (
                 edges.terminal.fetch(unit) as reply,
@@ -70,7 +70,12 @@ def attempt(
                 edges.emit(Quarantined(unit, folder))
             raise
     edges.emit(FileRenamed(unit, artifact.path))
-    return stored(unit, artifact, checked.holes, verified=listed is not None)
+    return stored(unit, artifact, checked.holes, verified=is_verified(unit, listed))
+
+
+def is_verified(unit: Unit, listed: ContractList | None) -> bool:
+    """Tell whether there was something to compare a unit's rows with; an index is compared with its session alone."""
+    return listed is not None or DATASETS[unit.dataset].contract_list is None
 
 
 def stored(unit: Unit, artifact: Artifact, holes: tuple[Hole, ...], *, verified: bool) -> Outcome:

@@ -20,7 +20,7 @@ from spxdata.pipeline.parse import RIGHT
 from spxdata.pipeline.presence import PresenceTaker
 from spxdata.pipeline.write import METADATA_KEY, arrow_schema
 from spxdata.protocols import Storage
-from spxdata.schema import DATASETS, STEP_MINUTES, Dataset
+from spxdata.schema import DATASETS, Dataset
 from spxdata.sessions import session
 
 _PIECE = 1024 * 1024
@@ -80,7 +80,7 @@ def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> t
         return None
     if not _columns_are(storage, path, DATASETS[unit.dataset]):
         return None
-    grid = Grid.of(hours, DATASETS[unit.dataset], STEP_MINUTES[unit.interval])
+    grid = Grid.of(unit, hours)
     content = ContentHash(DATASETS[unit.dataset])
     presence = PresenceTaker(unit, grid.last_required())
     try:

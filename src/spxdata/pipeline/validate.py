@@ -11,7 +11,7 @@ from spxdata.pipeline.order import Sorter
 from spxdata.pipeline.parse import Batch
 from spxdata.pipeline.presence import PresenceTaker
 from spxdata.pipeline.rules import Facts, enforce, flagged
-from spxdata.schema import FLAGS, STEP_MINUTES, TRADE_DATE
+from spxdata.schema import FLAGS, TRADE_DATE
 from spxdata.sessions import session
 
 
@@ -51,8 +51,7 @@ class Checked:
         for batch in self._batches:
             enforce(batch.frame, facts, "row", batch.evidence)
             self._sorter.add(batch.frame.with_columns(flagged(batch.frame, facts, "row")))
-        step = STEP_MINUTES[facts.unit.interval]
-        grid = Grid.of(hours, facts.dataset, step)
+        grid = Grid.of(facts.unit, hours)
         presence = PresenceTaker(facts.unit, grid.last_required())
         for group in self._sorter.groups():
             enforce(group, facts, "key", None)
@@ -64,7 +63,7 @@ class Checked:
             )
         if not presence.present:
             raise BrokenRule("no_rows", "a header line without rows, though contracts are listed for the day")
-        self._holes = holes(grid, facts.listed, presence.present)
+        self._holes = holes(grid, facts.expected, presence.present)
 
 
 def validate(batches: Iterator[Batch], unit: Unit, listed: frozenset[Contract] | None, sorter: Sorter) -> Checked:

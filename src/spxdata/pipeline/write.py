@@ -50,11 +50,14 @@ class Encoding:
 
 def arrow_schema(dataset: Dataset) -> pa.Schema:
     """Return the columns of a dataset's files: trade date, the vendor's, flags; units in their metadata."""
-    return pa.schema(_field(column) for column in (TRADE_DATE, *dataset.columns, FLAGS))
+    lacking = dataset.v2.lacks if dataset.v2 else ()
+    return pa.schema(
+        _field(column, nullable=column.name in lacking) for column in (TRADE_DATE, *dataset.columns, FLAGS)
+    )
 
 
-def _field(column: Column) -> pa.Field:
-    return pa.field(column.name, _ARROW[column.kind], nullable=False, metadata={"unit": column.unit})
+def _field(column: Column, *, nullable: bool) -> pa.Field:
+    return pa.field(column.name, _ARROW[column.kind], nullable=nullable, metadata={"unit": column.unit})
 
 
 class HashingFile:
@@ -118,7 +121,7 @@ class Sink:
         file = HashingFile(self.pending)
         content = ContentHash(dataset)
         rows = 0
-        with _parquet_writer(file, dataset, self.encoding) as writer:
+        with _parquet_writer(file, self.unit, self.encoding) as writer:
             for frame in _regroup(checked, self.encoding.row_group_rows):
                 content.update(frame)
                 rows += frame.height
@@ -161,14 +164,16 @@ def write(unit: Unit, storage: Storage, encoding: Encoding, provenance: Provenan
 
 
 @contextmanager
-def _parquet_writer(file: HashingFile, dataset: Dataset, encoding: Encoding) -> Iterator[Any]:
+def _parquet_writer(file: HashingFile, unit: Unit, encoding: Encoding) -> Iterator[Any]:
+    dataset = DATASETS[unit.dataset]
     schema = arrow_schema(dataset)
+    order = dataset.order_at(unit.interval)
     writer = pq.ParquetWriter(
         pa.PythonFile(file, mode="w"),
         schema,
         compression=encoding.compression,
         compression_level=encoding.level,
-        sorting_columns=pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in dataset.key]),
+        sorting_columns=pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in order]),
         write_page_index=True,
         write_page_checksum=True,
     )
