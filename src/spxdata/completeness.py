@@ -3,7 +3,7 @@
 The contract list and the session are the only source of what was expected; what arrived never is. Pure.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -131,13 +131,19 @@ def expected(unit: Unit, listed: frozenset[Contract] | None) -> frozenset[Contra
     return frozenset(contract for contract in listed if contract.expiration in trading)
 
 
-def holes(grid: Grid, listed: frozenset[Contract] | None, present: Present) -> tuple[Hole, ...]:
+def holes(
+    grid: Grid,
+    listed: frozenset[Contract] | None,
+    present: Present,
+    empty: Collection[Contract] = (),
+) -> tuple[Hole, ...]:
     """Return what a unit lacks: outages, then contract by contract gaps and notes.
 
     Args:
         grid: The points expected.
         listed: The contracts expected; None without a list: then only the points of what arrived can be judged.
         present: The points that are there.
+        empty: Contracts of which the Terminal said, asked for each alone, that they have no rows: only noted.
 
     Example:
         A chain of two contracts that both lack 10:30 to 11:39 has one outage of those 70 minutes.
@@ -155,7 +161,8 @@ def holes(grid: Grid, listed: frozenset[Contract] | None, present: Present) -> t
     found += [Hole(HoleKind.NOTE, None, stretch.first, stretch.last) for stretch in grid.stretches(quiet)]
     for contract in wanted:
         if contract not in present:
-            found.append(Hole(grid.absent, contract, None, None))
+            kind = HoleKind.NOTE if contract in empty else grid.absent
+            found.append(Hole(kind, contract, None, None))
             continue
         missing = grid.required & ~bits[contract] & ~outage
         tail = grid.required >> bits[contract].bit_length() << bits[contract].bit_length()

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import BinaryIO, Protocol
 
-from spxdata.model import ContractList, Day, DayStatus, Outcome, Provenance, Scope, Unit, Verdict
+from spxdata.model import Contract, ContractList, Day, DayStatus, Outcome, Provenance, Scope, Unit, Verdict
 
 
 class Clock(Protocol):
@@ -83,6 +83,15 @@ class Terminal(Protocol):
 
         Raises:
             Declined: There are none, or not yet.
+            TerminalError: It could not or would not answer.
+        """
+        ...
+
+    def single(self, unit: Unit, contract: Contract) -> AbstractContextManager[Reply]:
+        """Ask for the rows of one contract of a unit, in the columns of the unit.
+
+        Raises:
+            NoData: There are none.
             TerminalError: It could not or would not answer.
         """
         ...

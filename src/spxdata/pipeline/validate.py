@@ -1,6 +1,6 @@
 """Batches held to the rules, flagged, put into stored order, and measured against what was expected."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import polars as pl
 
@@ -22,9 +22,13 @@ class Checked:
         batches: The parsed reply.
         facts: What is known of the unit beside its rows.
         sorter: Takes rows as they come, gives them back in stored order.
+        empty: Contracts known to have no rows; looked at once all rows have passed.
     """
 
-    def __init__(self, batches: Iterator[Batch], facts: Facts, sorter: Sorter) -> None:
+    def __init__(
+        self, batches: Iterator[Batch], facts: Facts, sorter: Sorter, empty: Collection[Contract] = ()
+    ) -> None:
+        self.empty = empty
         self._batches = batches
         self._facts = facts
         self._sorter = sorter
@@ -63,10 +67,16 @@ class Checked:
             )
         if not presence.present:
             raise BrokenRule("no_rows", "a header line without rows, though contracts are listed for the day")
-        self._holes = holes(grid, facts.expected, presence.present)
+        self._holes = holes(grid, facts.expected, presence.present, self.empty)
 
 
-def validate(batches: Iterator[Batch], unit: Unit, listed: frozenset[Contract] | None, sorter: Sorter) -> Checked:
+def validate(
+    batches: Iterator[Batch],
+    unit: Unit,
+    listed: frozenset[Contract] | None,
+    sorter: Sorter,
+    empty: Collection[Contract] = (),
+) -> Checked:
     """Return a reply's rows, checked as they are drawn.
 
     Args:
@@ -74,5 +84,6 @@ def validate(batches: Iterator[Batch], unit: Unit, listed: frozenset[Contract] |
         unit: What was asked for.
         listed: The unit's contracts on the day's contract list, None if there is no list.
         sorter: Takes rows as they come, gives them back in stored order.
+        empty: Contracts known to have no rows; may still grow while rows are drawn.
     """
-    return Checked(batches, Facts.of(unit, listed), sorter)
+    return Checked(batches, Facts.of(unit, listed), sorter, empty)

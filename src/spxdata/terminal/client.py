@@ -37,6 +37,7 @@ class Manner:
         strike_unit: What a strike of 1 dollar is written as.
         rights: How call and put are written.
         csv: The parameter that asks for CSV.
+        single: Parameters that a single contract needs beside those of a chain.
     """
 
     status: str
@@ -49,6 +50,7 @@ class Manner:
     strike_unit: float
     rights: Mapping[str, Right]
     csv: tuple[str, str]
+    single: tuple[str, ...] = ("strike", "right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Client(ABC):
                 bodies = by_contract(whole_unit, asks)
             else:
                 with suppress(TooLarge):
-                    request, patience = self._request(whole_unit), self.line.patience.for_data()
+                    request, patience = self.request(whole_unit), self.line.patience.for_data()
                     response = stack.enter_context(self.line.ask(request, patience))
                     bodies = self._pages(response, self.line.body(response, request), patience)
             if bodies is None:
@@ -146,8 +148,21 @@ class Client(ABC):
             if first is None:
                 raise NoData(f"No part of {unit} has rows.")
             yield Reply(
-                self._provenance(unit, self._request(whole_unit)), lambda: joined(itertools.chain((first,), bodies))
+                self._provenance(unit, self.request(whole_unit)), lambda: joined(itertools.chain((first,), bodies))
             )
+
+    @contextmanager
+    def single(self, unit: Unit, contract: Contract) -> Iterator[Reply]:
+        """Ask for the rows of one contract of a unit, in the columns of the unit.
+
+        Raises:
+            NoData: There are none.
+            TerminalError: It could not or would not answer.
+        """
+        part = whole_of(unit)._replace(expiration=contract.expiration, contract=(contract.strike, contract.right))
+        with closing(self._bodies(part)) as bodies:
+            first = next(bodies)  # raises what the Terminal answers instead of rows
+            yield Reply(self._provenance(unit, self.request(part)), lambda: joined(itertools.chain((first,), bodies)))
 
     @abstractmethod
     def parameters(self, part: Part) -> dict[str, str]:
@@ -172,7 +187,7 @@ class Client(ABC):
 
     def _bodies(self, part: Part) -> Bodies:
         """Ask for a part of a unit, and give the pages."""
-        request, patience = self._request(part), self.line.patience.for_data()
+        request, patience = self.request(part), self.line.patience.for_data()
         sent = wire(DATASETS[part.unit.dataset], self.dialect)
         with self.line.ask(request, patience) as response:
             pages = self._pages(response, self.line.body(response, request), patience)
@@ -183,7 +198,12 @@ class Client(ABC):
             for page in pages:
                 yield named(page, f"{names},".encode(), f"{self.contract_cells(part)},".encode())
 
-    def _request(self, part: Part) -> str:
+    def request(self, part: Part) -> str:
+        """Return path and query of the request for a part.
+
+        Raises:
+            TooLarge: The Terminal does not give it in parts this small.
+        """
         sent = wire(DATASETS[part.unit.dataset], self.dialect)
         path = sent.single if part.contract or sent.path is None else sent.path
         if path is None:
@@ -192,7 +212,7 @@ class Client(ABC):
         name, value = self.manner.csv
         wanted = [self.manner.root, *sent.parameters]
         if part.contract:
-            wanted += [word for word in ("strike", "right") if word not in wanted]
+            wanted += [word for word in self.manner.single if word not in wanted]
         return target(path, {**{word: given[word] for word in wanted}, name: value})
 
     def _provenance(self, unit: Unit, request: str) -> Provenance:

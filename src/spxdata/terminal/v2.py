@@ -35,6 +35,7 @@ class V2Terminal(Client):
         strike_unit=1000.0,  # tenths of a cent
         rights={"C": Right.CALL, "P": Right.PUT},
         csv=("use_csv", "true"),
+        single=("strike", "right", "rth"),  # which a chain of quotes does not know
     )
 
     greeks_version: str = "1"
