@@ -21,11 +21,11 @@ CONTRACTS = tuple((4000 + 10 * n, right) for n in range(50) for right in ("CALL"
 #: Rows that are rendered once for each contract; a reply repeats them.
 RENDERED = 2_000
 #: How much more memory ten times the rows may take.
-MOST = 1.10
+MOST = 1.15
 
 
 def rendered(strike: int, right: str) -> bytes:
-    """Return some rows of one contract: a trade every 11 seconds and a few milliseconds, twice a millisecond at times."""
+    """Return some rows of one contract: two trades every 11 seconds and a few milliseconds."""
     lines = []
     for n in range(RENDERED):
         ms = 34_200_000 + (n // 2) * 11_203
@@ -38,57 +38,65 @@ def rendered(strike: int, right: str) -> bytes:
     return "".join(lines).encode()
 
 
-def handler(rows: int) -> type[BaseHTTPRequestHandler]:
-    """Return what answers requests: a list of contracts, and so many trades."""
-    blocks = [rendered(strike, right) for strike, right in CONTRACTS]
-    repeats = rows // (len(CONTRACTS) * RENDERED)
+class Terminal(ThreadingHTTPServer):
+    """A server of trades.
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    Args:
+        rows: Trades of a reply.
+    """
 
-        def do_GET(self) -> None:  # noqa: N802 - the name the server calls
-            path = urlsplit(self.path).path
-            if path.endswith("/mdds/status"):
-                self.whole(b"CONNECTED")
-            elif path.endswith("/list/contracts/trade"):
-                lines = [f'"SPXW","{EXPIRATION}",{strike}.000,"{right}"\r\n' for strike, right in CONTRACTS]
-                self.whole(("symbol,expiration,strike,right\r\n" + "".join(lines)).encode())
-            elif path.endswith("/history/trade"):
-                self.trades()
-            else:
-                self.send_error(404)
+    def __init__(self, rows: int) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.blocks = [rendered(strike, right) for strike, right in CONTRACTS]
+        self.repeats = rows // (len(CONTRACTS) * RENDERED)
 
-        def whole(self, body: bytes) -> None:
-            """Answer with a short body."""
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
 
-        def trades(self) -> None:
-            """Answer with all trades, chunked."""
-            self.send_response(200)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            self.chunk((",".join(DATASETS["trade"].names) + "\r\n").encode())
-            for block in blocks:
-                for _ in range(repeats):
-                    self.chunk(block)
-            self.wfile.write(b"0\r\n\r\n")
+class Handler(BaseHTTPRequestHandler):
+    """Answers a request."""
 
-        def chunk(self, data: bytes) -> None:
-            """Send a chunk."""
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+    protocol_version = "HTTP/1.1"
+    server: Terminal
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    def do_GET(self) -> None:
+        """Answer with the status, the list of contracts, or all trades."""
+        path = urlsplit(self.path).path
+        if path.endswith("/mdds/status"):
+            self.whole(b"CONNECTED")
+        elif path.endswith("/list/contracts/trade"):
+            lines = [f'"SPXW","{EXPIRATION}",{strike}.000,"{right}"\r\n' for strike, right in CONTRACTS]
+            self.whole(("symbol,expiration,strike,right\r\n" + "".join(lines)).encode())
+        else:
+            self.trades()
 
-    return Handler
+    def whole(self, body: bytes) -> None:
+        """Answer with a short body."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def trades(self) -> None:
+        """Answer with all trades, chunked."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.chunk((",".join(DATASETS["trade"].names) + "\r\n").encode())
+        for block in self.server.blocks:
+            for _ in range(self.server.repeats):
+                self.chunk(block)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def chunk(self, data: bytes) -> None:
+        """Send a chunk."""
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 def serve(rows: int, ports: "SimpleQueue[int]") -> None:
     """Serve until killed."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(rows))
+    server = Terminal(rows)
     ports.put(server.server_address[1])
     server.serve_forever()
 

@@ -27,6 +27,7 @@ class Request:
         scope: Which expirations.
         force: Whether to fetch again what the archive already has.
         interval: The interval of all datasets that have a choice; each one's own for None.
+        holes: Whether to ask at once for what lacks something, however lately it was asked for.
 
     Raises:
         ConfigError: A dataset does not have the interval.
@@ -38,6 +39,7 @@ class Request:
     scope: Scope
     force: bool = False
     interval: str | None = None
+    holes: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an interval that a dataset does not have; one that has no choice is not asked."""
@@ -126,18 +128,21 @@ def is_day_wide(day: Day) -> bool:
     return DATASETS[day.dataset].unit_of == "day"
 
 
-def is_due(outcome: Outcome | None, today: date, *, force: bool = False) -> bool:
+def is_due(outcome: Outcome | None, today: date, *, force: bool = False, holes: bool = False) -> bool:
     """Tell whether a unit is to be fetched, from how it stands.
 
     Args:
         outcome: How it stands, None if it was never asked for.
         today: The current day in New York.
         force: Whether the user wants it again anyway.
+        holes: Whether the user wants it again if it lacks something.
     """
     if outcome is None or force:
         return True
     if outcome.state is State.STORED and not outcome.partial:
         return False
+    if holes:
+        return True
     if outcome.state in {State.STORED, State.EMPTY, State.REFUSED}:
         return outcome.ask_again is not None and outcome.ask_again <= today
     return True

@@ -128,7 +128,11 @@ class Planner:
         if not is_published(day, self._edges.clock.now()):
             return self._settled(whole, State.NOT_PUBLISHED, "The vendor publishes it later.")
         known = self._catalog.outcome(whole)
-        if known and known.state is State.EMPTY and not is_due(known, self.today(), force=self._request.force):
+        if (
+            known
+            and known.state is State.EMPTY
+            and not is_due(known, self.today(), force=self._request.force, holes=self._request.holes)
+        ):
             return self._whole(whole)
         try:
             listed, fetched = self._listed(day)
@@ -190,7 +194,7 @@ class Planner:
             if found:
                 plan.adopted.append(found)
             known = found or known
-        return is_due(known, self.today(), force=self._request.force)
+        return is_due(known, self.today(), force=self._request.force, holes=self._request.holes)
 
     def _found(self, unit: Unit, listed: ContractList | None) -> Outcome | None:
         """Return the outcome of a whole file that the catalog does not know."""

@@ -88,7 +88,7 @@ def is_verified(unit: Unit, listed: ContractList | None) -> bool:
 def stored(
     unit: Unit, artifact: Artifact, holes: tuple[Hole, ...], empty: Collection[Contract] = (), *, verified: bool
 ) -> Outcome:
-    """Return the outcome of a committed file: holes that matter and contracts known to be empty by name, notes counted."""
+    """Return the outcome of a committed file: what matters and contracts known to be empty by name, notes counted."""
     named = tuple(hole for hole in holes if hole.partial or hole.contract in empty)
     return Outcome(
         unit,
