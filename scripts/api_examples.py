@@ -3,7 +3,7 @@
 from datetime import date
 
 from spxdata.clock import SystemClock
-from spxdata.errors import NoSuchPath
+from spxdata.errors import NotInDialect
 from spxdata.model import Right, Unit
 from spxdata.schema import DATASETS, DIALECTS, Dataset, wire
 from spxdata.terminal.asking import Line
@@ -37,7 +37,7 @@ def example(dataset: Dataset, dialect: str) -> str:
     """Return what is sent for a dataset and what comes."""
     try:
         sent = wire(dataset, dialect)
-    except NoSuchPath as error:
+    except NotInDialect as error:
         return f"**{dialect}**: {error.message}"
     part = whole_of(unit_of(dataset, dataset.interval))
     if sent.path is None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Final, Literal, NamedTuple
 
-from spxdata.errors import ConfigError, NoSuchPath
+from spxdata.errors import ConfigError, NotInDialect
 
 
 class Kind(StrEnum):
@@ -622,7 +622,7 @@ def wire(of: Dataset, dialect: str) -> Wire:
     """Return how a dialect asks for and sends a dataset.
 
     Raises:
-        NoSuchPath: The dialect does not have it.
+        NotInDialect: The dialect does not have it.
 
     Example:
         >>> wire(DATASETS["quote"], "v2").names[:5]
@@ -633,7 +633,7 @@ def wire(of: Dataset, dialect: str) -> Wire:
         columns = [WireColumn(c.name, forms.get(c.name, _V3_FORMS[c.kind]), c.name) for c in of.columns]
         return Wire(dialect, of.path, of.path, of.parameters, tuple(columns))
     if of.v2 is None:
-        raise NoSuchPath(f"A v2 Terminal does not have {of.name}.", hint="Ask a v3 Terminal for it.")
+        raise NotInDialect(f"A {dialect} Terminal does not have {of.name}.")
     times = dict(zip(of.of(Kind.TIME), _V2_TIMES, strict=False))
     columns = [
         WireColumn(times[column.name], Form.MS_OF_DAY, column.name)
