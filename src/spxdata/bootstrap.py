@@ -19,7 +19,7 @@ from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
 from spxdata.plan import Request, date_range
-from spxdata.protocols import Clock
+from spxdata.protocols import Catalog, Clock
 from spxdata.retry import Patience
 from spxdata.schema import dataset
 from spxdata.storage.local import LocalStorage
@@ -58,6 +58,24 @@ def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
         settings.greeks.rate_type,
         TerminalPatience(wanted.connect_timeout, wanted.list_timeout, wanted.first_byte_timeout, wanted.idle_timeout),
     )
+
+
+@contextmanager
+def existing_catalog(settings: Settings) -> Iterator[Catalog | None]:
+    """Open the catalog of the archive for reading, beside whoever writes it; None if there is no archive yet.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    path = settings.storage.data_directory / CATALOG
+    if not path.exists():
+        yield None
+        return
+    catalog = SqliteCatalog(path, read_only=True)
+    try:
+        yield catalog
+    finally:
+        catalog.close()
 
 
 @contextmanager

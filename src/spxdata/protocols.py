@@ -215,6 +215,14 @@ class Catalog(Protocol):
         """Return a day's contract list, None if it was never fetched."""
         ...
 
+    def keep_document(self, kind: str, key: str, text: str) -> None:
+        """Keep a JSON document about the archive, such as a certificate, replacing an older one of its kind and key."""
+        ...
+
+    def documents(self, kind: str) -> dict[str, str]:
+        """Return all documents of a kind by their keys."""
+        ...
+
     def close(self) -> None:
         """Release the catalog."""
         ...

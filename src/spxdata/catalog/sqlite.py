@@ -160,6 +160,17 @@ class SqliteCatalog:
             lines = catalog.execute("SELECT * FROM contract_strikes WHERE list_id = ?", (found["id"],))
             return ContractList(root, trade_date, rows.contracts_of(lines), rows.moment(found["fetched_us"]))
 
+    def keep_document(self, kind: str, key: str, text: str) -> None:
+        """Keep a JSON document about the archive, replacing an older one of its kind and key."""
+        with self._connection.write() as catalog:
+            catalog.execute(_PUT_DOCUMENT, {"kind": kind, "key": key, "document": text})
+
+    def documents(self, kind: str) -> dict[str, str]:
+        """Return all documents of a kind by their keys."""
+        with self._connection.read() as catalog:
+            found = catalog.execute("SELECT key, document FROM documents WHERE kind = ? ORDER BY key", (kind,))
+            return {row["key"]: row["document"] for row in found}
+
     def close(self) -> None:
         """Close the database; twice is no error."""
         self._connection.close()
@@ -324,6 +335,11 @@ _PUT_ATTEMPT = """
         (trade_date, root, dataset, interval, expiration_date, at_us, outcome, code, reason, attempts)
     VALUES
         (:trade_date, :root, :dataset, :interval, :expiration_date, :at, :outcome, :code, :reason, :attempts)
+"""
+
+_PUT_DOCUMENT = """
+    INSERT INTO documents (kind, key, document) VALUES (:kind, :key, :document)
+    ON CONFLICT (kind, key) DO UPDATE SET document = excluded.document
 """
 
 _PUT_LIST = """

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, BinaryIO
@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spxdata.completeness import Grid, holes
+from spxdata.completeness import Grid, Presence, holes
 from spxdata.errors import ChecksumMismatch
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Contract, Hole, Provenance, Unit
@@ -185,3 +185,22 @@ def _said(metadata: Any, said: Any) -> Footer:  # noqa: ANN401 - pyarrow ships n
         created_at=datetime.fromisoformat(said["created_at"]),
         provenance=Provenance(**{**provenance, "fetched_at": datetime.fromisoformat(provenance["fetched_at"])}),
     )
+
+
+def presence_of(storage: Storage, path: str, unit: Unit, required_close: int) -> Mapping[Contract | None, Presence]:
+    """Return the points of a stored file that are there; only the columns that tell them are read.
+
+    Args:
+        storage: Where it lies.
+        path: The file.
+        unit: Whose file it is.
+        required_close: Last required millisecond of the day (see `PresenceTaker`).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ChecksumMismatch: It cannot be read.
+    """
+    taker = PresenceTaker(unit, required_close)
+    for frame in frames(storage, path):
+        taker.update(frame)
+    return taker.present
