@@ -60,6 +60,25 @@ def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
     )
 
 
+def make_storage(settings: Settings) -> LocalStorage:
+    """Return the files of the archive that the settings speak of."""
+    return LocalStorage(settings.storage.data_directory)
+
+
+def has_archive(settings: Settings) -> bool:
+    """Tell whether there is an archive where the settings say."""
+    return (settings.storage.data_directory / CATALOG).exists()
+
+
+def make_catalog(settings: Settings, *, read_only: bool = False) -> SqliteCatalog:
+    """Open the catalog of the archive.
+
+    Raises:
+        StorageError: It cannot be opened.
+    """
+    return SqliteCatalog(settings.storage.data_directory / CATALOG, read_only=read_only)
+
+
 @contextmanager
 def existing_catalog(settings: Settings) -> Iterator[Catalog | None]:
     """Open the catalog of the archive for reading, beside whoever writes it; None if there is no archive yet.
@@ -67,11 +86,10 @@ def existing_catalog(settings: Settings) -> Iterator[Catalog | None]:
     Raises:
         StorageError: It cannot be read.
     """
-    path = settings.storage.data_directory / CATALOG
-    if not path.exists():
+    if not has_archive(settings):
         yield None
         return
-    catalog = SqliteCatalog(path, read_only=True)
+    catalog = make_catalog(settings, read_only=True)
     try:
         yield catalog
     finally:
@@ -98,7 +116,7 @@ def make_download(
     terminal = make_terminal(settings, clock)
     directory = settings.storage.data_directory
     memory = SortMemory(settings.storage.sort_memory_mb * 1024 * 1024)
-    catalog = SqliteCatalog(directory / CATALOG, read_only=dry)
+    catalog = make_catalog(settings, read_only=dry)
     log = RunLog(directory / LOGS, clock)
     edges = Edges(terminal, LocalStorage(directory), clock, emit if dry else both(log, emit), Encoding(), memory)
     try:

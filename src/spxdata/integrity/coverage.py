@@ -1,7 +1,7 @@
 """How complete an archive is: certificates of its days, from contract lists, sessions and the files themselves."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 from spxdata.completeness import Grid, expected, holes, verdict
 from spxdata.errors import ChecksumMismatch
 from spxdata.integrity.certificate import KIND, VERSION, Certificate, Lack, Missing, key_of, read, written
+from spxdata.integrity.crosscheck import figures, peers
 from spxdata.model import Contract, ContractList, Day, DayStatus, Hole, Outcome, Scope, State, Unit, Verdict
 from spxdata.pipeline.read import presence_of
 from spxdata.plan import expirations, is_day_wide, is_published
@@ -62,15 +63,37 @@ def days_of(catalog: Catalog, wanted: Wanted) -> list[tuple[Day, DayStatus | Non
 
 
 def coverage(catalog: Catalog, storage: Storage, clock: Clock, wanted: Wanted) -> Iterator[Certificate]:
-    """Yield the certificate of every day in question; one whose basis has not changed is not computed anew."""
-    kept = catalog.documents(KIND)
+    """Yield the certificate of every day in question; one whose basis has not changed is not computed anew.
+
+    Raises:
+        StorageError: The catalog cannot be read.
+    """
+    kept = kept_certificates(catalog)
+    history: dict[str, list[float]] = {}
+    for certificate in kept.values():
+        for figure in certificate.figures:
+            history.setdefault(figure.name, []).append(figure.value)
     for day, status in days_of(catalog, wanted):
-        before = kept.get(key_of(day))
-        yield certify(day, status, catalog, storage, clock, before)
+        before = kept.get(day)
+        certificate = certify(day, status, catalog, storage, clock, before)
+        if certificate is not before and certificate.stored == certificate.units:
+            certificate = certificate.with_figures(figures(day, catalog, storage, history))
+        yield certificate
+
+
+def kept_certificates(catalog: Catalog) -> dict[Day, Certificate]:
+    """Return the certificates that the catalog keeps; those of older rules are left out."""
+    found = filter(None, map(read, catalog.documents(KIND).values()))
+    return {certificate.day: certificate for certificate in found}
 
 
 def certify(
-    day: Day, status: DayStatus | None, catalog: Catalog, storage: Storage, clock: Clock, kept: str | None = None
+    day: Day,
+    status: DayStatus | None,
+    catalog: Catalog,
+    storage: Storage,
+    clock: Clock,
+    kept: Certificate | None = None,
 ) -> Certificate:
     """Return a day's certificate, recomputed from the stored files unless nothing has changed since the one kept.
 
@@ -80,15 +103,15 @@ def certify(
         catalog: The archive's record.
         storage: The archive's files.
         clock: When it is issued.
-        kept: The document of its last certificate.
+        kept: Its last certificate.
     """
     listed = _list_of(day, catalog)
     known = {outcome.unit: outcome for outcome in catalog.outcomes(day)}
     units = _units(day, status, listed, known)
-    basis = _basis(status, listed, units, known)
-    last = read(kept) if kept else None
-    if last and last.basis == basis:
-        return last
+    compared = [outcome for peer in peers(day) for outcome in catalog.outcomes(peer)]
+    basis = _basis(status, listed, units, known, compared)
+    if kept and kept.basis == basis:
+        return kept
     examined = [_examined(unit, known.get(unit), listed, storage) for unit in units]
     return _certificate(day, status, listed, examined, clock, basis)
 
@@ -114,7 +137,7 @@ def _list_of(day: Day, catalog: Catalog) -> ContractList | None:
 
 
 def _units(
-    day: Day, status: DayStatus | None, listed: ContractList | None, known: dict[Unit, Outcome]
+    day: Day, status: DayStatus | None, listed: ContractList | None, known: Mapping[Unit, Outcome]
 ) -> tuple[Unit, ...]:
     """Return the units within a day's scope; without a contract list, those that are known."""
     whole = day.unit(None)
@@ -125,7 +148,11 @@ def _units(
 
 
 def _basis(
-    status: DayStatus | None, listed: ContractList | None, units: tuple[Unit, ...], known: dict[Unit, Outcome]
+    status: DayStatus | None,
+    listed: ContractList | None,
+    units: tuple[Unit, ...],
+    known: Mapping[Unit, Outcome],
+    compared: Iterable[Outcome],
 ) -> str:
     """Return a digest of what a certificate is computed from."""
     digest = hashlib.sha256(f"{VERSION} {status.scope if status else None}\n".encode())
@@ -135,6 +162,8 @@ def _basis(
         artifact = outcome.artifact if outcome else None
         state = outcome.state if outcome else None
         digest.update(f"{unit} {state} {artifact.sha256 if artifact else None}\n".encode())
+    for outcome in compared:
+        digest.update(f"{outcome.unit} {outcome.artifact.sha256 if outcome.artifact else None}\n".encode())
     return digest.hexdigest()
 
 
