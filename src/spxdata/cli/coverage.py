@@ -13,6 +13,7 @@ import click
 from spxdata.cli import options
 from spxdata.cli.errors import tell
 from spxdata.cli.text import CLOSED, counted, echo
+from spxdata.clock import SystemClock
 from spxdata.completeness import describe
 from spxdata.config import Settings
 from spxdata.errors import ArchiveBusy
@@ -20,7 +21,6 @@ from spxdata.events import plain
 from spxdata.integrity.certificate import SOUND, Certificate, Figure, Lack
 from spxdata.integrity.coverage import Wanted
 from spxdata.model import Verdict, parse_day, parse_root
-from spxdata.protocols import Clock
 from spxdata.schema import dataset
 from spxdata.sessions import closed_because
 
@@ -99,7 +99,7 @@ def command(
     ctx.exit(0 if all(one.is_sound for one in found) else 1)
 
 
-def _certified(settings: Settings, wanted: Wanted, clock: Clock) -> list[Certificate] | None:
+def _certified(settings: Settings, wanted: Wanted, clock: SystemClock) -> list[Certificate] | None:
     """Return the certificates of the days in question, and keep them unless another process writes the archive."""
     from spxdata.bootstrap import has_archive, make_catalog, make_storage
     from spxdata.integrity.coverage import coverage, keep
@@ -118,7 +118,13 @@ def _certified(settings: Settings, wanted: Wanted, clock: Clock) -> list[Certifi
 
 
 def _fix(
-    ctx: click.Context, settings: Settings, unsound: Sequence[Certificate], clock: Clock, *, force: bool, quiet: bool
+    ctx: click.Context,
+    settings: Settings,
+    unsound: Sequence[Certificate],
+    clock: SystemClock,
+    *,
+    force: bool,
+    quiet: bool,
 ) -> None:
     """Download what the certificates lack."""
     from spxdata.cli.download import run

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final
+from typing import NamedTuple
 
 from spxdata.completeness import Grid, expected, holes, verdict
 from spxdata.errors import ChecksumMismatch
@@ -16,8 +16,6 @@ from spxdata.plan import expirations, is_day_wide, is_published
 from spxdata.protocols import Catalog, Clock, Storage
 from spxdata.schema import DATASETS
 from spxdata.sessions import session, trading_days
-
-_NEVER: Final = Scope(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +35,22 @@ class Wanted:
     datasets: tuple[str, ...] = ()
 
 
-def days_of(catalog: Catalog, wanted: Wanted) -> list[tuple[Day, DayStatus | None]]:
-    """Return every trading day that coverage speaks of, with its line in the catalog; None where it has none.
+class Asked(NamedTuple):
+    """A day that coverage speaks of.
+
+    Attributes:
+        day: The day.
+        status: Its line in the catalog; None if it was never asked for.
+        scope: What was asked for; of a day never asked for, what was asked for of the day before it.
+    """
+
+    day: Day
+    status: DayStatus | None
+    scope: Scope
+
+
+def days_of(catalog: Catalog, wanted: Wanted) -> list[Asked]:
+    """Return every trading day that coverage speaks of.
 
     What the archive holds of a root, dataset and interval is expected of all trading days between the first and the
     last one: a day that was never asked for is a hole like any other.
@@ -52,14 +64,14 @@ def days_of(catalog: Catalog, wanted: Wanted) -> list[tuple[Day, DayStatus | Non
         )
         if chosen:
             series.setdefault((root, dataset, interval), {})[trade_date] = status
-    found: list[tuple[Day, DayStatus | None]] = []
+    found: list[Asked] = []
     for (root, dataset, interval), statuses in series.items():
-        first, last = wanted.start or min(statuses), wanted.end or max(statuses)
-        found += [
-            (Day(trade_date, root, dataset, interval), statuses.get(trade_date))
-            for trade_date in trading_days(first, last)
-        ]
-    return sorted(found, key=lambda one: one[0])
+        scope = statuses[min(statuses)].scope
+        for trade_date in trading_days(wanted.start or min(statuses), wanted.end or max(statuses)):
+            status = statuses.get(trade_date)
+            scope = status.scope if status else scope
+            found.append(Asked(Day(trade_date, root, dataset, interval), status, scope))
+    return sorted(found, key=lambda asked: asked.day)
 
 
 def coverage(catalog: Catalog, storage: Storage, clock: Clock, wanted: Wanted) -> Iterator[Certificate]:
@@ -73,11 +85,11 @@ def coverage(catalog: Catalog, storage: Storage, clock: Clock, wanted: Wanted) -
     for certificate in kept.values():
         for figure in certificate.figures:
             history.setdefault(figure.name, []).append(figure.value)
-    for day, status in days_of(catalog, wanted):
-        before = kept.get(day)
-        certificate = certify(day, status, catalog, storage, clock, before)
+    for asked in days_of(catalog, wanted):
+        before = kept.get(asked.day)
+        certificate = certify(asked, catalog, storage, clock, before)
         if certificate is not before and certificate.stored == certificate.units:
-            certificate = certificate.with_figures(figures(day, catalog, storage, history))
+            certificate = certificate.with_figures(figures(asked.day, catalog, storage, history))
         yield certificate
 
 
@@ -88,32 +100,27 @@ def kept_certificates(catalog: Catalog) -> dict[Day, Certificate]:
 
 
 def certify(
-    day: Day,
-    status: DayStatus | None,
-    catalog: Catalog,
-    storage: Storage,
-    clock: Clock,
-    kept: Certificate | None = None,
+    asked: Asked, catalog: Catalog, storage: Storage, clock: Clock, kept: Certificate | None = None
 ) -> Certificate:
     """Return a day's certificate, recomputed from the stored files unless nothing has changed since the one kept.
 
     Args:
-        day: The day.
-        status: Its line in the catalog; None if it was never asked for.
+        asked: The day, and what was asked for.
         catalog: The archive's record.
         storage: The archive's files.
         clock: When it is issued.
         kept: Its last certificate.
     """
+    day = asked.day
     listed = _list_of(day, catalog)
     known = {outcome.unit: outcome for outcome in catalog.outcomes(day)}
-    units = _units(day, status, listed, known)
+    units = _units(asked, listed, known)
     compared = [outcome for peer in peers(day) for outcome in catalog.outcomes(peer)]
-    basis = _basis(status, listed, units, known, compared)
+    basis = _basis(asked, listed, units, known, compared)
     if kept and kept.basis == basis:
         return kept
     examined = [_examined(unit, known.get(unit), listed, storage) for unit in units]
-    return _certificate(day, status, listed, examined, clock, basis)
+    return _certificate(asked, listed, examined, clock, basis)
 
 
 def keep(certificate: Certificate, catalog: Catalog) -> None:
@@ -136,26 +143,25 @@ def _list_of(day: Day, catalog: Catalog) -> ContractList | None:
     return catalog.contracts(day.root, day.trade_date, kind) if kind else None
 
 
-def _units(
-    day: Day, status: DayStatus | None, listed: ContractList | None, known: Mapping[Unit, Outcome]
-) -> tuple[Unit, ...]:
+def _units(asked: Asked, listed: ContractList | None, known: Mapping[Unit, Outcome]) -> tuple[Unit, ...]:
     """Return the units within a day's scope; without a contract list, those that are known."""
+    day, status, scope = asked
     whole = day.unit(None)
     if is_day_wide(day) or status is None or whole in known:
         return (whole,)
     candidates = () if listed else tuple(unit.expiration for unit in known if unit.expiration)
-    return tuple(day.unit(expiration) for expiration in expirations(day, status.scope, listed, candidates))
+    return tuple(day.unit(expiration) for expiration in expirations(day, scope, listed, candidates))
 
 
 def _basis(
-    status: DayStatus | None,
+    asked: Asked,
     listed: ContractList | None,
     units: tuple[Unit, ...],
     known: Mapping[Unit, Outcome],
     compared: Iterable[Outcome],
 ) -> str:
     """Return a digest of what a certificate is computed from."""
-    digest = hashlib.sha256(f"{VERSION} {status.scope if status else None}\n".encode())
+    digest = hashlib.sha256(f"{VERSION} {asked.status is None} {asked.scope}\n".encode())
     digest.update(f"{listed.fetched_at if listed else None} {len(listed.contracts) if listed else 0}\n".encode())
     for unit in units:
         outcome = known.get(unit)
@@ -178,7 +184,7 @@ def _examined(unit: Unit, outcome: Outcome | None, listed: ContractList | None, 
     try:
         present = presence_of(storage, outcome.artifact.path, unit, grid.last_required())
     except (FileNotFoundError, ChecksumMismatch) as error:
-        return _Examined(unit, replace(outcome, state=State.FAILED, artifact=None, reason=f"the file is gone: {error}"))
+        return _Examined(unit, replace(outcome, state=State.FAILED, artifact=None, reason=_reason(error)))
     empty = tuple(hole.contract for hole in outcome.holes if not hole.partial and hole.contract)
     contracts = listed.of(unit.expiration) if listed else None
     found = holes(grid, expected(unit, contracts), present, empty)
@@ -190,23 +196,18 @@ def _examined(unit: Unit, outcome: Outcome | None, listed: ContractList | None, 
 
 
 def _certificate(
-    day: Day,
-    status: DayStatus | None,
-    listed: ContractList | None,
-    examined: list[_Examined],
-    clock: Clock,
-    basis: str,
+    asked: Asked, listed: ContractList | None, examined: list[_Examined], clock: Clock, basis: str
 ) -> Certificate:
     outcomes = [one.outcome for one in examined if one.outcome]
     stored = [outcome for outcome in outcomes if outcome.state is State.STORED]
     now = clock.now()
     found = verdict(outcomes, len(examined), listed=all(o.verified for o in outcomes) if outcomes else bool(listed))
-    if status is None:
-        found = None if is_published(day, now) else Verdict.NOT_PUBLISHED
+    if asked.status is None:
+        found = None if is_published(asked.day, now) else Verdict.NOT_PUBLISHED
     states = {one.unit: one.outcome for one in examined}
     return Certificate(
-        day=day,
-        scope=status.scope if status else _NEVER,
+        day=asked.day,
+        scope=asked.scope,
         verdict=found,
         units=len(examined),
         stored=len(stored),
@@ -224,6 +225,10 @@ def _certificate(
         issued_at=now,
         basis=basis,
     )
+
+
+def _reason(error: Exception) -> str:
+    return "its file is not there" if isinstance(error, FileNotFoundError) else str(error)
 
 
 def _sorted(found: tuple[Hole, ...]) -> list[Hole]:
