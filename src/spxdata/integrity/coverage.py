@@ -68,9 +68,9 @@ def days_of(catalog: Catalog, wanted: Wanted) -> list[Asked]:
     for (root, dataset, interval), statuses in series.items():
         scope = statuses[min(statuses)].scope
         for trade_date in trading_days(wanted.start or min(statuses), wanted.end or max(statuses)):
-            status = statuses.get(trade_date)
-            scope = status.scope if status else scope
-            found.append(Asked(Day(trade_date, root, dataset, interval), status, scope))
+            line = statuses.get(trade_date)
+            scope = line.scope if line else scope
+            found.append(Asked(Day(trade_date, root, dataset, interval), line, scope))
     return sorted(found, key=lambda asked: asked.day)
 
 
