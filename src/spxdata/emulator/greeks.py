@@ -152,7 +152,7 @@ def _solve(moneyness: Floats, target: Floats, start: Floats, highest: Floats, to
     for _ in range(60):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             log_price, slope = _log_price(moneyness, now)
-            below = log_price < target
+            below = ~(log_price >= target)  # a price that underflows has no logarithm: it is too low
             low = np.where(below, now, low)
             high = np.where(below, high, now)
             step = now - (log_price - target) / slope
