@@ -188,7 +188,12 @@ class Catalog(Protocol):
         ...
 
     def record(self, outcome: Outcome, at: datetime) -> None:
-        """Note how a unit stands, with its artifact and holes."""
+        """Note how a unit stands, with its artifact and holes.
+
+        Raises:
+            ValueError: It is stored without an artifact, or has one without being stored.
+            StorageError: The artifact's path is another unit's.
+        """
         ...
 
     def forget(self, unit: Unit) -> None:
@@ -205,6 +210,13 @@ class Catalog(Protocol):
 
     def days(self, start: date | None = None, end: date | None = None) -> tuple[DayStatus, ...]:
         """Return the known days between two trade dates, both included, sorted."""
+        ...
+
+    def refusals(self) -> tuple[Outcome, ...]:
+        """Return each dataset's newest outcome that is still refused, sorted by dataset.
+
+        The newest is the one recorded last; of the same moment, that of the later unit.
+        """
         ...
 
     def keep_contracts(self, contracts: ContractList, kind: str) -> None:
