@@ -2,8 +2,10 @@
 
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 
@@ -12,9 +14,10 @@ from spxdata.clock import SystemClock
 from spxdata.config import Settings, load
 from spxdata.downloader import Download, Summary
 from spxdata.events import Emit, ignore
-from spxdata.layout import CATALOG, LOGS
+from spxdata.layout import CATALOG, RUNS
 from spxdata.model import Scope, parse_day, parse_root
-from spxdata.observe.log import RunLog, both
+from spxdata.observe.log import RunLog, both, warned
+from spxdata.observe.records import Header
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
@@ -60,9 +63,30 @@ def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
     )
 
 
+def make_log(settings: Settings, clock: Clock, typed: Sequence[str], complain: Callable[[str], None]) -> RunLog:
+    """Return the log of a run that begins now.
+
+    Args:
+        settings: Where the archive is, and the log that is wanted beside its own.
+        clock: When events happen.
+        typed: Command and parameters, as they were typed.
+        complain: Told when a log has to end before the run does.
+    """
+    header = Header.of(typed, clock.now(), secrets.token_hex(3))
+    folder = settings.storage.data_directory / RUNS
+    return RunLog(folder, settings.log, header, clock, stderr=sys.stderr, complain=complain)
+
+
 @contextmanager
 def make_download(
-    settings: Settings, request: Request, *, emit: Emit = ignore, clock: Clock | None = None, dry: bool = False
+    settings: Settings,
+    request: Request,
+    *,
+    emit: Emit = ignore,
+    clock: Clock | None = None,
+    dry: bool = False,
+    typed: Sequence[str] = ("spxdata.download",),
+    complain: Callable[[str], None] = warned,
 ) -> Iterator[Download]:
     """Open the archive and the Terminal for one run.
 
@@ -72,6 +96,8 @@ def make_download(
         emit: Subscriber to events.
         clock: Time; the system's by default.
         dry: Whether only `plans` will be asked for: then nothing is created.
+        typed: Command and parameters, for the log.
+        complain: Told when a log has to end before the run does.
 
     Raises:
         StorageError: The archive cannot be opened.
@@ -80,10 +106,11 @@ def make_download(
     terminal = make_terminal(settings, clock)
     directory = settings.storage.data_directory
     memory = SortMemory(settings.storage.sort_memory_mb * 1024 * 1024)
-    catalog = SqliteCatalog(directory / CATALOG, read_only=dry)
-    log = RunLog(directory / LOGS, clock)
-    edges = Edges(terminal, LocalStorage(directory), clock, emit if dry else both(log, emit), Encoding(), memory)
-    try:
+    with (
+        nullcontext(ignore) if dry else make_log(settings, clock, typed, complain) as log,
+        closing(SqliteCatalog(directory / CATALOG, read_only=dry)) as catalog,
+    ):
+        edges = Edges(terminal, LocalStorage(directory), clock, both(log, emit), Encoding(), memory)
         yield Download(
             request,
             edges,
@@ -94,9 +121,6 @@ def make_download(
             terminal_patience=settings.terminal.patience,
             pacing=settings.terminal.pacing,
         )
-    finally:
-        log.close()
-        catalog.close()
 
 
 def download(
@@ -158,5 +182,7 @@ def download(
     settings = load(flags=flags, environ=os.environ if environ is None else environ, directory=Path.cwd())
     wanted = [parse_day(day, "expirations", "call") if isinstance(day, str) else day for day in expirations]
     request = make_request(settings, first, last, clock, datasets=datasets, expirations=wanted, force=force)
-    with make_download(settings, request, emit=emit, clock=clock) as run:
+    given = (f"{key}={value}" for key, value in flags.items() if value is not None)
+    typed = ("spxdata.download", str(first), str(last), *given, f"datasets={','.join(request.datasets)}")
+    with make_download(settings, request, emit=emit, clock=clock, typed=typed) as run:
         return run.run()

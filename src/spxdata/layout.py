@@ -11,7 +11,7 @@ from spxdata.schema import DATASETS, DEFAULT_DATASET
 PRIVATE = ".spxdata"
 CATALOG = f"{PRIVATE}/catalog.sqlite"
 QUARANTINE = f"{PRIVATE}/quarantine"
-LOGS = f"{PRIVATE}/logs"
+RUNS = f"{PRIVATE}/runs"
 #: What a temporary name ends with; nothing of this ending is ever part of the archive.
 PARTIAL = ".partial"
 

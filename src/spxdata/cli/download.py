@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from spxdata.cli import options
-from spxdata.cli.errors import EXIT_CODES, interrupted, report, tell_record
+from spxdata.cli.errors import EXIT_CODES, LOGGED, interrupted, report, tell_record
 from spxdata.cli.report import Report, day_name, publication
 from spxdata.cli.signals import stoppable
 from spxdata.cli.text import CLOSED, coloured, counted, echo, size
@@ -54,6 +54,7 @@ def _dataset_names(_: click.Context, __: click.Parameter, typed: str) -> list[st
 @options.data_dir
 @click.option("--force", is_flag=True, help="Fetch again what is already there.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched; write nothing.")
+@options.log
 @options.as_json
 @click.option("--quiet", is_flag=True, help="Say only what went wrong.")
 @click.pass_context
@@ -123,7 +124,10 @@ def run(
 
     directory = settings.storage.data_directory
     told = Report(lambda day: _outcomes(settings, day), quiet=quiet, datasets=len(request.datasets))
-    display = _display(clock, len(request.datasets), as_json=as_json, quiet=quiet)
+    alone = settings.log.on_stderr
+    ctx.meta[LOGGED] = alone
+    display = _display(clock, len(request.datasets), as_json=as_json, quiet=quiet or alone)
+    complaints: list[str] = []
 
     def emit(event: Event) -> None:
         display(event)
@@ -135,14 +139,23 @@ def run(
                 display.say(line)
 
     try:
-        with stoppable(), display, make_download(settings, request, emit=emit, clock=clock) as download:
+        with (
+            stoppable(),
+            display,
+            make_download(
+                settings, request, emit=emit, clock=clock, typed=ctx.find_root().obj or (), complain=complaints.append
+            ) as download,
+        ):
             download.run()
     except KeyboardInterrupt:
         return interrupted(ctx, _safe(told, directory.as_posix()))
     except SpxDataError as error:
-        if told.files:
+        if told.files and not alone:
             echo(f"Stopped: {_safe(told, directory.as_posix())}.", err=True)
         return report(error, ctx, told.finished.exit_code if told.finished else None)
+    finally:
+        for words in () if alone else complaints:  # where stderr is a log's, that log has said it
+            _aside(words)
     for line in () if as_json else told.summary():
         echo(line)
     return told.finished.exit_code if told.finished else 0
