@@ -36,7 +36,7 @@ wheel-test: $(READY) ## Build the wheel and run the tests against it, with src o
 	rm -rf dist build/wheel-test
 	$(BIN)/python -m hatchling build -t wheel -d dist
 	mkdir -p build/wheel-test
-	cp -R tests scripts docs README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile requirements.lock build/wheel-test
+	cp -R tests scripts docs .env.example README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile requirements.lock build/wheel-test
 	$(PYTHON) -m venv build/wheel-test/.venv
 	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl

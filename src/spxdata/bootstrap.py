@@ -2,19 +2,23 @@
 
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 
+from spxdata.catalog.memory import MemoryCatalog
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.clock import SystemClock
 from spxdata.config import Settings, load
 from spxdata.downloader import Download, Summary
 from spxdata.events import Emit, ignore
-from spxdata.layout import CATALOG, LOGS
+from spxdata.layout import CATALOG, RUNS, STATUS
 from spxdata.model import Scope, parse_day, parse_root
-from spxdata.observe.log import RunLog, both
+from spxdata.observe.log import RunLog, both, warned
+from spxdata.observe.records import Header
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
@@ -44,7 +48,8 @@ def make_request(
     """
     names = tuple(dataset(name).name for name in datasets) or (settings.download.dataset,)
     scope = Scope(settings.download.max_dte, tuple(sorted(set(expirations))))
-    return Request(date_range(start, end, clock.now()), settings.download.root, names, scope, force)
+    dates = date_range(start, end, clock.now())
+    return Request(dates, settings.download.root, names, scope, force, settings.download.interval)
 
 
 def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
@@ -60,23 +65,50 @@ def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
     )
 
 
+def make_log(settings: Settings, clock: Clock, typed: Sequence[str], complain: Callable[[str], None]) -> RunLog:
+    """Return the log of a run that begins now.
+
+    Args:
+        settings: Where the archive is, and the log that is wanted beside its own.
+        clock: When events happen.
+        typed: Command and parameters, as they were typed.
+        complain: Told when a log has to end before the run does.
+    """
+    header = Header.of(typed, clock.now(), secrets.token_hex(3))
+    folder = settings.storage.data_directory / RUNS
+    return RunLog(folder, settings.log, header, clock, stderr=sys.stderr, complain=complain)
+
+
 def make_storage(settings: Settings) -> LocalStorage:
     """Return the files of the archive that the settings speak of."""
     return LocalStorage(settings.storage.data_directory)
 
 
-def has_archive(settings: Settings) -> bool:
-    """Tell whether there is an archive where the settings say."""
-    return (settings.storage.data_directory / CATALOG).exists()
+def kept_as(settings: Settings) -> str | None:
+    """Return how the archive that is there keeps its catalog, sqlite or json; None if there is none yet."""
+    directory = settings.storage.data_directory
+    files = {"sqlite": directory / CATALOG, "json": directory / STATUS}
+    is_there = os.path.exists  # where one may not look, there is nothing: `Path.exists` would raise
+    return next((kind for kind, path in files.items() if is_there(path)), None)
 
 
-def make_catalog(settings: Settings, *, read_only: bool = False) -> SqliteCatalog:
-    """Open the catalog of the archive.
+def make_catalog(settings: Settings, *, read_only: bool = False) -> Catalog:
+    """Open the catalog of the archive, in the form it has; that of a new one is the setting storage.catalog.
 
     Raises:
         StorageError: It cannot be opened.
     """
-    return SqliteCatalog(settings.storage.data_directory / CATALOG, read_only=read_only)
+    directory = settings.storage.data_directory
+    if (kept_as(settings) or settings.storage.catalog) == "json":
+        from spxdata.catalog.jsonfile import JsonCatalog
+
+        return JsonCatalog(make_storage(settings), directory, read_only=read_only)
+    return SqliteCatalog(directory / CATALOG, read_only=read_only)
+
+
+def _looked_at(settings: Settings) -> Catalog:
+    """Open the catalog that is there for looking on; an empty one that nobody keeps if there is none."""
+    return make_catalog(settings, read_only=True) if kept_as(settings) else MemoryCatalog()
 
 
 @contextmanager
@@ -86,7 +118,7 @@ def existing_catalog(settings: Settings) -> Iterator[Catalog | None]:
     Raises:
         StorageError: It cannot be read.
     """
-    if not has_archive(settings):
+    if kept_as(settings) is None:
         yield None
         return
     catalog = make_catalog(settings, read_only=True)
@@ -98,7 +130,14 @@ def existing_catalog(settings: Settings) -> Iterator[Catalog | None]:
 
 @contextmanager
 def make_download(
-    settings: Settings, request: Request, *, emit: Emit = ignore, clock: Clock | None = None, dry: bool = False
+    settings: Settings,
+    request: Request,
+    *,
+    emit: Emit = ignore,
+    clock: Clock | None = None,
+    dry: bool = False,
+    typed: Sequence[str] = ("spxdata.download",),
+    complain: Callable[[str], None] = warned,
 ) -> Iterator[Download]:
     """Open the archive and the Terminal for one run.
 
@@ -108,18 +147,20 @@ def make_download(
         emit: Subscriber to events.
         clock: Time; the system's by default.
         dry: Whether only `plans` will be asked for: then nothing is created.
+        typed: Command and parameters, for the log.
+        complain: Told when a log has to end before the run does.
 
     Raises:
         StorageError: The archive cannot be opened.
     """
     clock = clock or SystemClock()
     terminal = make_terminal(settings, clock)
-    directory = settings.storage.data_directory
     memory = SortMemory(settings.storage.sort_memory_mb * 1024 * 1024)
-    catalog = make_catalog(settings, read_only=dry)
-    log = RunLog(directory / LOGS, clock)
-    edges = Edges(terminal, LocalStorage(directory), clock, emit if dry else both(log, emit), Encoding(), memory)
-    try:
+    with (
+        nullcontext(ignore) if dry else make_log(settings, clock, typed, complain) as log,
+        closing(_looked_at(settings) if dry else make_catalog(settings)) as catalog,
+    ):
+        edges = Edges(terminal, make_storage(settings), clock, both(log, emit), Encoding(), memory)
         yield Download(
             request,
             edges,
@@ -130,9 +171,6 @@ def make_download(
             terminal_patience=settings.terminal.patience,
             pacing=settings.terminal.pacing,
         )
-    finally:
-        log.close()
-        catalog.close()
 
 
 def download(
@@ -194,5 +232,7 @@ def download(
     settings = load(flags=flags, environ=os.environ if environ is None else environ, directory=Path.cwd())
     wanted = [parse_day(day, "expirations", "call") if isinstance(day, str) else day for day in expirations]
     request = make_request(settings, first, last, clock, datasets=datasets, expirations=wanted, force=force)
-    with make_download(settings, request, emit=emit, clock=clock) as run:
+    given = (f"{key}={value}" for key, value in flags.items() if value is not None)
+    typed = ("spxdata.download", str(first), str(last), *given, f"datasets={','.join(request.datasets)}")
+    with make_download(settings, request, emit=emit, clock=clock, typed=typed) as run:
         return run.run()

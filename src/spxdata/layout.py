@@ -10,8 +10,10 @@ from spxdata.schema import DATASETS, DEFAULT_DATASET
 #: Folder of catalog, quarantine and run logs.
 PRIVATE = ".spxdata"
 CATALOG = f"{PRIVATE}/catalog.sqlite"
+#: The catalog in JSON: how days and units stand.
+STATUS = "status.json"
 QUARANTINE = f"{PRIVATE}/quarantine"
-LOGS = f"{PRIVATE}/logs"
+RUNS = f"{PRIVATE}/runs"
 #: What a temporary name ends with; nothing of this ending is ever part of the archive.
 PARTIAL = ".partial"
 

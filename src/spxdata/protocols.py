@@ -1,6 +1,6 @@
 """The four edges as small protocols: Terminal, Storage, Catalog, Clock."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import BinaryIO, Protocol
@@ -227,8 +227,8 @@ class Catalog(Protocol):
         """Return a day's contract list, None if it was never fetched."""
         ...
 
-    def keep_document(self, kind: str, key: str, text: str) -> None:
-        """Keep a JSON document about the archive, such as a certificate, replacing an older one of its kind and key."""
+    def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
+        """Keep JSON documents about the archive, such as certificates, each replacing an older one of its key."""
         ...
 
     def documents(self, kind: str) -> dict[str, str]:

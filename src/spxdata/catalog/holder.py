@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from spxdata.errors import ArchiveBusy, SpxDataError
+from spxdata.masking import masked_words
 
 #: When a holder on another host counts as dead. A living one beats every 10 seconds; two minutes are more than a
 #: stalled network file system or clocks that differ by a minute explain, and less than a person waits.
@@ -73,7 +74,7 @@ class Holder:
     @classmethod
     def current(cls, now: datetime) -> "Holder":
         """Return this process as one that takes a lease now."""
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        command = shlex.join(masked_words([Path(sys.argv[0]).name, *sys.argv[1:]]))
         return cls(Process.current(), command[:_LONGEST_COMMAND], now, now)
 
     def alive(self, me: Process, now: datetime) -> bool:

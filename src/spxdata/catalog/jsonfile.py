@@ -27,7 +27,7 @@ two writes of a change sees that unit without its file, as after a kill.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -42,11 +42,10 @@ from spxdata.catalog.holder import Hand
 from spxdata.catalog.leasefile import FileLease
 from spxdata.catalog.ledger import Ledger, LedgerCatalog
 from spxdata.errors import CatalogCorrupt, NotWritable, StorageError
-from spxdata.layout import PRIVATE
+from spxdata.layout import PRIVATE, STATUS
 from spxdata.model import Artifact, ContractList, Outcome, Unit
 from spxdata.protocols import Clock, Storage
 
-STATUS: Final = "status.json"
 INVENTORY: Final = "inventory.json"
 
 #: The version of both files and of contract lists; a newer one is refused.
@@ -128,6 +127,34 @@ class JsonCatalog(LedgerCatalog):
         document = self._document(path, text)
         with self._understanding(path):
             return entries.contracts_of(document)
+
+    def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
+        """Keep JSON documents about the archive, each replacing an older one of its key."""
+        self._require_writable()
+        with self._lock:
+            kept = {**self._documents(kind), **documents}
+            found = {key: json.loads(kept[key]) for key in sorted(kept)}
+            text = dumped({"version": str(VERSION), "kind": kind, "documents": found}).encode() + b"\n"
+            if self._read(_documents_path(kind)) != text:
+                self._write(_documents_path(kind), text)
+
+    def documents(self, kind: str) -> dict[str, str]:
+        """Return all documents of a kind by their keys.
+
+        Raises:
+            CatalogCorrupt: Their file is none of ours, or damaged.
+        """
+        with self._lock:
+            return self._documents(kind)
+
+    def _documents(self, kind: str) -> dict[str, str]:
+        path = _documents_path(kind)
+        text = self._read(path)
+        if text is None:
+            return {}
+        document = self._document(path, text)
+        with self._understanding(path):
+            return {key: dumped(value) for key, value in document["documents"].items()}
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -321,6 +348,10 @@ def _with_file(outcome: Outcome, digest: str, file: Artifact | None) -> Outcome:
     if file is not None and entries.file_digest(outcome.unit, file) == digest:
         return replace(outcome, artifact=file)
     return rules.bare(outcome.unit, outcome.state)
+
+
+def _documents_path(kind: str) -> str:
+    return f"{PRIVATE}/{kind}.json"
 
 
 def _contracts_path(root: str, trade_date: date, kind: str) -> str:

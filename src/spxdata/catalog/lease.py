@@ -9,8 +9,6 @@ from spxdata.catalog.connection import Connection
 from spxdata.catalog.holder import Holder, Process, lost, require_free
 from spxdata.catalog.rows import micros, moment
 
-__all__ = ["Holder", "Lease", "Process", "read_holder"]  # what a look at a SQLite archive's lease needs
-
 
 class Lease:
     """The right to write one archive, as its holder has it.

@@ -1,6 +1,6 @@
 """The catalog in memory: for tests, dry runs and anything that needs no record afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -21,6 +21,7 @@ class MemoryCatalog(LedgerCatalog):
         self._lock = Lock()
         self._ledger = Ledger()
         self._contracts: dict[tuple[str, date, str], ContractList] = {}
+        self._documents: dict[str, dict[str, str]] = {}
         self._right = Lock()
         self._hand = Hand()
 
@@ -52,6 +53,16 @@ class MemoryCatalog(LedgerCatalog):
         """Return a day's contract list, None if it was never fetched."""
         with self._lock:
             return self._contracts.get((root, trade_date, kind))
+
+    def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
+        """Keep JSON documents about the archive, each replacing an older one of its key."""
+        with self._lock:
+            self._documents.setdefault(kind, {}).update(documents)
+
+    def documents(self, kind: str) -> dict[str, str]:
+        """Return all documents of a kind by their keys."""
+        with self._lock:
+            return dict(sorted(self._documents.get(kind, {}).items()))
 
     @contextmanager
     def _reading(self) -> Iterator[Ledger]:

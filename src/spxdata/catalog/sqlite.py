@@ -1,7 +1,7 @@
 """The catalog as one SQLite database: every call is one transaction, readable while another process writes."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
@@ -155,10 +155,11 @@ class SqliteCatalog:
             lines = catalog.execute("SELECT * FROM contract_strikes WHERE list_id = ?", (found["id"],))
             return ContractList(root, trade_date, rows.contracts_of(lines), rows.moment(found["fetched_us"]))
 
-    def keep_document(self, kind: str, key: str, text: str) -> None:
-        """Keep a JSON document about the archive, replacing an older one of its kind and key."""
+    def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
+        """Keep JSON documents about the archive, each replacing an older one of its key."""
+        values = [{"kind": kind, "key": key, "document": text} for key, text in documents.items()]
         with self._connection.write() as catalog:
-            catalog.execute(_PUT_DOCUMENT, {"kind": kind, "key": key, "document": text})
+            catalog.executemany(_PUT_DOCUMENT, values)
 
     def documents(self, kind: str) -> dict[str, str]:
         """Return all documents of a kind by their keys."""

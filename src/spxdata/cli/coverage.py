@@ -101,17 +101,16 @@ def command(
 
 def _certified(settings: Settings, wanted: Wanted, clock: SystemClock) -> list[Certificate] | None:
     """Return the certificates of the days in question, and keep them unless another process writes the archive."""
-    from spxdata.bootstrap import has_archive, make_catalog, make_storage
+    from spxdata.bootstrap import kept_as, make_catalog, make_storage
     from spxdata.integrity.coverage import coverage, keep
 
-    if not has_archive(settings):
+    if not kept_as(settings):
         return None
     catalog = make_catalog(settings)
     try:
         found = list(coverage(catalog, make_storage(settings), clock, wanted))
         with suppress(ArchiveBusy), catalog.lease(clock):
-            for certificate in found:
-                keep(certificate, catalog)
+            keep(found, catalog)
     finally:
         catalog.close()
     return found

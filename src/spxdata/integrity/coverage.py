@@ -123,9 +123,9 @@ def certify(
     return _certificate(asked, listed, examined, clock, basis)
 
 
-def keep(certificate: Certificate, catalog: Catalog) -> None:
-    """Keep a certificate in the catalog."""
-    catalog.keep_document(KIND, key_of(certificate.day), written(certificate))
+def keep(certificates: Iterable[Certificate], catalog: Catalog) -> None:
+    """Keep certificates in the catalog."""
+    catalog.keep_documents(KIND, {key_of(one.day): written(one) for one in certificates})
 
 
 @dataclass(frozen=True, slots=True)
