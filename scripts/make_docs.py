@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+import api_examples
 import spxdata
 from spxdata import flags, schema
 from spxdata.cli import templates
@@ -23,7 +24,15 @@ from spxdata.pipeline import rules
 
 ROOT = Path(__file__).parent.parent
 SOURCE = Path(spxdata.__file__).parent  # the installed package: the tests run it without src too
-FILES = ("README.md", "docs/cli.md", "docs/data.md", "docs/errors.md", "docs/logs.md", "docs/settings.md")
+FILES = (
+    "README.md",
+    "docs/api-examples.md",
+    "docs/cli.md",
+    "docs/data.md",
+    "docs/errors.md",
+    "docs/logs.md",
+    "docs/settings.md",
+)
 WHOLE_FILES: dict[str, Callable[[], str]] = {".env.example": templates.dotenv}
 PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+)(?::(?P<argument>\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 #: A section of docs/errors.md: its heading is the code, its facts are generated, its explanation is not empty.
@@ -76,11 +85,35 @@ def datasets() -> str:
     for dataset in schema.DATASETS.values():
         columns = (schema.TRADE_DATE, *dataset.columns, schema.FLAGS)
         rows = [(f"`{column.name}`", column.kind.value, column.unit) for column in columns]
+        lacking = (
+            f" A v2 Terminal does not send {', '.join(dataset.v2.lacks)}: null."
+            if dataset.v2 and dataset.v2.lacks
+            else ""
+        )
         parts.append(
             f"### {dataset.name}\n\n`{dataset.path}`, from the {dataset.tier} subscription on; "
-            f"sorted by {', '.join(dataset.order_at(dataset.interval))}.\n\n" + table(("column", "type", "unit"), rows)
+            f"sorted by {', '.join(dataset.order_at(dataset.interval)) or 'arrival'}.{lacking}\n\n"
+            + table(("column", "type", "unit"), rows)
         )
     return "\n\n".join(parts)
+
+
+def dataset_list() -> str:
+    """Return every dataset in a line."""
+    head = ("dataset", "what it is", "v3 tier", "v2 tier", "a file is", "intervals", "vendor has it since")
+    rows = [
+        (
+            f"[`{dataset.name}`](#{dataset.name})",
+            dataset.what,
+            dataset.tier if dataset.subject is schema.Subject.OPTION else f"{dataset.tier} ({dataset.subject})",
+            dataset.v2.tier if dataset.v2 else "not there",
+            f"an {dataset.unit_of}" if dataset.unit_of == "expiration" else f"a {dataset.unit_of}",
+            ", ".join(dataset.intervals),
+            dataset.since.isoformat(),
+        )
+        for dataset in schema.DATASETS.values()
+    ]
+    return table(head, rows)
 
 
 def row_flags() -> str:
@@ -201,6 +234,8 @@ def ending_table() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "api-examples": api_examples.text,
+    "dataset-list": dataset_list,
     "where": where,
     "commands": commands,
     "datasets": datasets,

@@ -72,7 +72,7 @@ def command(
     quiet: bool,
     **flags: str | None,
 ) -> None:
-    """Show what is complete, day by day, and exactly what is missing.
+    """Show what is complete, and exactly what is missing.
 
     Every day is measured anew against contract lists, sessions and the stored files; what the archive holds of a
     dataset is expected of all trading days between its first and its last one.
