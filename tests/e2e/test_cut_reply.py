@@ -27,7 +27,6 @@ from spxdata.model import Contract, ContractList, Outcome, Right, State, Unit, V
 from spxdata.pipeline.attempt import Edges, attempt
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
-from spxdata.schema import DATASETS
 from spxdata.storage.local import LocalStorage
 from spxdata.terminal.asking import Line
 from spxdata.terminal.v3 import V3Terminal
@@ -83,7 +82,7 @@ def sample(emulator: Emulator, dataset: str, contracts: int, rows: slice) -> Sam
     return Sample(unit, ContractList("SPXW", TRADE_DATE, tuple(sorted(worth)), NOW), body)
 
 
-@pytest.fixture(scope="module", params=DATASETS)
+@pytest.fixture(scope="module", params=("greeks", "quote"))
 def reply(request: pytest.FixtureRequest, emulator: Emulator) -> Sample:
     """A whole day of three contracts."""
     return sample(emulator, request.param, contracts=3, rows=slice(None))

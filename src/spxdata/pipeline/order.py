@@ -148,14 +148,20 @@ class Sorter:
         order: The stored order.
         memory: The budget shared by all attempts.
         spill: Opens a nameless temporary file.
+        run_bytes: Bytes that are held before they are spilled, however much memory is left.
     """
 
     def __init__(
-        self, order: Order, memory: SortMemory, spill: Callable[[], BinaryIO] = tempfile.TemporaryFile
+        self,
+        order: Order,
+        memory: SortMemory,
+        spill: Callable[[], BinaryIO] = tempfile.TemporaryFile,
+        run_bytes: int = RUN_BYTES,
     ) -> None:
         self._order = order
         self._memory = memory
         self._spill = spill
+        self._run_bytes = run_bytes
         self._pending: list[pl.DataFrame] = []
         self._claimed = 0
         self._runs: list[_Run] = []
@@ -173,7 +179,7 @@ class Sorter:
     def add(self, frame: pl.DataFrame) -> None:
         """Take some rows, in the order in which they arrived."""
         size = int(frame.estimated_size())
-        if self._claimed + size <= RUN_BYTES and self._memory.claim(size):
+        if self._claimed + size <= self._run_bytes and self._memory.claim(size):
             self._claimed += size
             self._pending.append(frame)
         else:

@@ -28,6 +28,8 @@ TYPES: Final[Mapping[Kind, pl.DataType]] = {
 }
 #: What the vendor writes: 0 to 9 digits of a second's fraction, no offset.
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
+#: Digits of a day without hyphens.
+_DAY_DIGITS: Final = 8
 #: Longest part of an error message that repeats the reply's own text.
 _SHOWN = 200
 
@@ -45,7 +47,8 @@ def _iso_day(column: WireColumn) -> pl.Expr:
 
 
 def _any_day(column: WireColumn) -> pl.Expr:
-    return pl.col(column.name).str.strip_chars().str.replace_all("-", "", literal=True).str.to_date("%Y%m%d")
+    digits = pl.col(column.name).str.strip_chars().str.replace_all("-", "", literal=True)
+    return digits.str.pad_start(_DAY_DIGITS, "x").str.to_date("%Y%m%d")  # too few digits would be read as another day
 
 
 def _iso_time(column: WireColumn) -> pl.Expr:
@@ -180,6 +183,7 @@ def _read(
     if raw.height != lines:
         raise MalformedReply(f"{lines:,} lines became {raw.height:,} rows.", evidence=evidence)
     _refuse_gaps(raw, evidence)
+    _refuse_short_days(raw, columns, evidence)
     try:
         return _canonical(raw, dataset, sent, {})
     except pl.exceptions.PolarsError:
@@ -209,6 +213,17 @@ def _refuse_gaps(frame: pl.DataFrame, evidence: Evidence) -> None:
     raise MalformedReply(
         f"Row {evidence.first_row + within + 1:,} lacks {', '.join(empty)}: {line[:_SHOWN]!r}", evidence=evidence
     )
+
+
+def _refuse_short_days(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evidence: Evidence) -> None:
+    """Refuse days of fewer digits than eight: 2024119 would be read as a day in November."""
+    for column in columns:
+        if column.form is Form.COMPACT_DAY and frame.height and frame[column.name].str.len_bytes().min() != _DAY_DIGITS:
+            short = frame[column.name].str.len_bytes().arg_min()
+            raise MalformedReply(
+                f"Row {evidence.first_row + (short or 0) + 1:,} has a {column.name} of too few digits.",
+                evidence=evidence,
+            )
 
 
 def _words(error: Exception) -> str:

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spxdata.completeness import Grid, Presence, holes
+from spxdata.completeness import Grid, Presence, expected, holes
 from spxdata.errors import ChecksumMismatch
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Contract, Hole, Provenance, Unit
@@ -104,7 +104,7 @@ def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> t
         created_at=found.created_at,
         provenance=found.provenance,
     )
-    return artifact, holes(grid, listed, presence.present)
+    return artifact, holes(grid, expected(unit, listed), presence.present)
 
 
 def frames(storage: Storage, path: str) -> Iterator[pl.DataFrame]:

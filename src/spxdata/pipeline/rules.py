@@ -284,7 +284,7 @@ def enforce(frame: pl.DataFrame, facts: Facts, scope: RowScope, evidence: Eviden
         BrokenRule: Names the rule, the number of rows and the first of them.
     """
     rules = expressions(facts, scope, "fail")
-    if not rules:  # ticks have no key
+    if not rules:  # no two ticks have a key in common
         return
     counts = frame.select(broken.fill_null(value=False).sum().alias(rule.name) for rule, broken in rules).row(0)
     for (rule, broken), count in zip(rules, counts, strict=True):

@@ -74,7 +74,7 @@ def named(body: Iterator[bytes], header: bytes, row: bytes) -> Iterator[bytes]:
         pieces = rest
     else:
         pieces = _after(first, rest)
-    for piece in pieces:
+    for piece in filter(None, pieces):  # an empty one would end the line that has just ended once more
         ends = piece.endswith(b"\n")
         inner = piece[:-1] if ends else piece
         yield (row if at_start else b"") + inner.replace(b"\n", b"\n" + row) + (b"\n" if ends else b"")
