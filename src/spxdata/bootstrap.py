@@ -82,7 +82,8 @@ def make_download(
     memory = SortMemory(settings.storage.sort_memory_mb * 1024 * 1024)
     catalog = SqliteCatalog(directory / CATALOG, read_only=dry)
     log = RunLog(directory / LOGS, clock)
-    edges = Edges(terminal, LocalStorage(directory), clock, emit if dry else both(log, emit), Encoding(), memory)
+    encoding = Encoding(settings.storage.format, settings.storage.numbers)
+    edges = Edges(terminal, LocalStorage(directory), clock, emit if dry else both(log, emit), encoding, memory)
     try:
         yield Download(
             request,

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
 
 from spxdata.errors import ConfigError
@@ -142,6 +142,8 @@ _RETRIES = _number(int, "a whole number", 0, 10)
 _WAIT = _number(float, "seconds", 0, 600)
 _PATIENCE = _number(float, "seconds", 0, 86400)
 _MEGABYTES = _number(int, "a whole number", 1, 65536)
+_FORMAT = _one_of("parquet", "csv")
+_NUMBERS = _one_of("float64", "decimal")
 _VERSION = _one_of("latest", "1")
 _RATE = _one_of("sofr", *(f"treasury_{term}" for term in _RATES))
 
@@ -180,6 +182,12 @@ class StorageSettings:
     """Where the archive lies, and what writing it may take."""
 
     data_directory: Annotated[Path, Setting("the archive", _PATH, "--data-dir", "storage.dataDirectory")] = Path("data")
+    format: Annotated[
+        Literal["parquet", "csv"], Setting("format of new files", _FORMAT, "--format", "storage.fileFormat")
+    ] = "parquet"
+    numbers: Annotated[
+        Literal["float64", "decimal"], Setting("how Parquet stores numbers, exactly either way", _NUMBERS)
+    ] = "float64"
     sort_memory_mb: Annotated[int, Setting("megabytes for sorting, over all attempts", _MEGABYTES)] = 256
 
 

@@ -59,7 +59,7 @@ def attempt(
         try:
             with (
                 edges.terminal.fetch(unit) as reply,
-                write(unit, edges.storage, edges.encoding, reply.provenance, edges.clock) as sink,
+                write(unit, edges.storage, edges.encoding, reply.provenance, edges.clock, edges.emit) as sink,
             ):
                 batches = parse(_counted(reply.chunks(), unit, edges.emit), unit, reply.provenance.dialect)
                 checked = validate(batches, unit, contracts, sorter)
