@@ -156,11 +156,12 @@ def make_download(
     clock = clock or SystemClock()
     terminal = make_terminal(settings, clock)
     memory = SortMemory(settings.storage.sort_memory_mb * 1024 * 1024)
+    encoding = Encoding(settings.storage.format, settings.storage.numbers)
     with (
         nullcontext(ignore) if dry else make_log(settings, clock, typed, complain) as log,
         closing(_looked_at(settings) if dry else make_catalog(settings)) as catalog,
     ):
-        edges = Edges(terminal, make_storage(settings), clock, both(log, emit), Encoding(), memory)
+        edges = Edges(terminal, make_storage(settings), clock, both(log, emit), encoding, memory)
         yield Download(
             request,
             edges,

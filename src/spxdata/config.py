@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
 
 from spxdata.errors import ConfigError
@@ -231,8 +231,12 @@ class StorageSettings:
     """Where the archive lies, and what writing it may take."""
 
     data_directory: Annotated[Path, Setting("the archive", _PATH, "--data-dir", "storage.dataDirectory")] = Path("data")
-    format: Annotated[str, Setting("what files are written", _FORMAT, "--format", "storage.fileFormat")] = "parquet"
-    numbers: Annotated[str, Setting("how numbers are stored", _NUMBERS)] = "float64"
+    format: Annotated[
+        Literal["parquet", "csv"], Setting("format of new files", _FORMAT, "--format", "storage.fileFormat")
+    ] = "parquet"
+    numbers: Annotated[
+        Literal["float64", "decimal"], Setting("how Parquet stores numbers, exactly either way", _NUMBERS)
+    ] = "float64"
     catalog: Annotated[str, Setting("how the archive's record is kept", _CATALOG)] = "sqlite"
     sort_memory_mb: Annotated[int, Setting("megabytes for sorting, over all attempts", _MEGABYTES)] = 256
 

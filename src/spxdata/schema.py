@@ -29,12 +29,14 @@ class Column:
         kind: What it holds.
         unit: What it counts, for people and for file metadata.
         scale: Digits after the point that a number is stored with where numbers are decimals.
+        repeats: Whether its values repeat so often that a dictionary of them is smallest.
     """
 
     name: str
     kind: Kind
     unit: str = ""
     scale: int = 5
+    repeats: bool = False
 
 
 class Form(StrEnum):
@@ -253,14 +255,14 @@ _TIMESTAMP = Column("timestamp", Kind.TIME, "New York")
 _QUOTED = (
     Column("bid_size", Kind.INTEGER, "contracts"),
     Column("bid_exchange", Kind.INTEGER, "vendor's exchange code"),
-    Column("bid", Kind.NUMBER, "dollars", 4),
+    Column("bid", Kind.NUMBER, "dollars", 2),
     Column("bid_condition", Kind.INTEGER, "vendor's quote condition"),
     Column("ask_size", Kind.INTEGER, "contracts"),
     Column("ask_exchange", Kind.INTEGER, "vendor's exchange code"),
-    Column("ask", Kind.NUMBER, "dollars", 4),
+    Column("ask", Kind.NUMBER, "dollars", 2),
     Column("ask_condition", Kind.INTEGER, "vendor's quote condition"),
 )
-_BID_ASK = (Column("bid", Kind.NUMBER, "dollars", 4), Column("ask", Kind.NUMBER, "dollars", 4))
+_BID_ASK = (Column("bid", Kind.NUMBER, "dollars", 2), Column("ask", Kind.NUMBER, "dollars", 2))
 _FIRST_ORDER = (
     Column("delta", Kind.NUMBER, "per dollar of the underlying"),
     Column("theta", Kind.NUMBER, "dollars per calendar day"),
@@ -291,7 +293,7 @@ _DUALS = (
 )
 _IMPLIED = (
     Column("implied_vol", Kind.NUMBER, "per year, 1.00 = 100 %"),
-    Column("iv_error", Kind.NUMBER, "model price / price used - 1"),
+    Column("iv_error", Kind.NUMBER, "model price / price used - 1", repeats=True),
 )
 _UNDERLYING = (
     Column("underlying_timestamp", Kind.TIME, "New York"),
@@ -503,13 +505,13 @@ _ENTRIES = (
         columns=(
             *_OPTION,
             _TIMESTAMP,
-            Column("bid", Kind.NUMBER, "dollars", 4),
+            Column("bid", Kind.NUMBER, "dollars", 2),
             Column("bid_implied_vol", Kind.NUMBER, "per year, 1.00 = 100 %"),
             Column("midpoint", Kind.NUMBER, "dollars", 4),
             Column("implied_vol", Kind.NUMBER, "per year, 1.00 = 100 %"),
-            Column("ask", Kind.NUMBER, "dollars", 4),
+            Column("ask", Kind.NUMBER, "dollars", 2),
             Column("ask_implied_vol", Kind.NUMBER, "per year, 1.00 = 100 %"),
-            Column("iv_error", Kind.NUMBER, "model price / price used - 1"),
+            Column("iv_error", Kind.NUMBER, "model price / price used - 1", repeats=True),
             *_UNDERLYING,
         ),
         path="/option/history/greeks/implied_volatility",

@@ -26,6 +26,7 @@ from .builders import (
     Row,
     a_row,
     csv_of,
+    frame_of,
     rows_of,
 )
 
@@ -48,6 +49,18 @@ def checked(
 
 class TestRows:
     """What is stored."""
+
+    @pytest.mark.parametrize("limit", [0, 10**9], ids=["spilled", "in memory"])
+    def test_all_rows_are_seen_before_the_first_is_yielded(self, limit: int) -> None:
+        """In batches, as they arrived: whoever writes them decides by all of them."""
+        rows = rows_of(reversed(CONTRACTS))
+        body = csv_of(rows)
+        seen: list[pl.DataFrame] = []
+        with Sorter(Order.of(QUOTE_UNIT), SortMemory(limit)) as sorter:
+            result = validate(parse(iter([body]), QUOTE_UNIT), QUOTE_UNIT, LISTED, sorter).rows(seen.append)
+            first = next(result)
+            assert pl.concat(seen).equals(frame_of(rows))
+            assert sum(frame.height for frame in (first, *result)) == len(rows)
 
     def test_rows_are_in_stored_order_with_our_columns_around_the_vendors(self) -> None:
         """Trade date first, flags last; strike, right, timestamp ascending."""

@@ -48,6 +48,7 @@ def _dataset_names(_: click.Context, __: click.Parameter, typed: str) -> list[st
 @options.setting("terminal.url", "URL")
 @options.setting("terminal.dialect", "auto|v2|v3")
 @options.data_dir
+@options.setting("storage.format", "parquet|csv")
 @click.option("--force", is_flag=True, help="Fetch again what is already there.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched; write nothing.")
 @options.log

@@ -62,6 +62,7 @@ class _Job:
     failures: Counter[int | None] = field(default_factory=Counter)  # by how often their class is repeated
     accept_holes: bool = False
     declined: bool = False
+    replaces: str | None = None  # path of the file that the archive has of it
 
 
 class _Queue:
@@ -278,6 +279,9 @@ class Download:
         if not self._narrowed:  # which Terminal it is is known only once there is something to ask
             self._flow.narrowed(self._widths(self._flow.endured(lambda: self._edges.terminal.dialect)))
             self._narrowed = True
+        if job.tries == 0:
+            known = self._catalog.outcome(job.unit)
+            job.replaces = known.artifact.path if known and known.artifact else None
         job.tries += 1
         self._flow.launched()
         self._catalog.begin(job.unit, self._clock.now())
@@ -322,7 +326,13 @@ class Download:
         if outcome.state is not State.STORED or outcome.partial:
             again = ask_again(outcome.state, unit.trade_date, self._planner.today())
         self._record(replace(outcome, attempts=job.tries, ask_again=again))
+        self._remove_replaced(job, outcome)
         return None
+
+    def _remove_replaced(self, job: _Job, outcome: Outcome) -> None:
+        """Remove the file that a recorded one stands for, if it has another name: one format a unit."""
+        if job.replaces and outcome.artifact and outcome.artifact.path != job.replaces:
+            self._edges.storage.remove(job.replaces)
 
     def _doubted(self, job: _Job, error: NoData) -> float | None:
         """Return the seconds after which a unit that should have rows and has none is asked for again: once."""
@@ -378,6 +388,7 @@ class Download:
         for future, job in self._running.items():
             if future.exception() is None:
                 self._record(replace(future.result(), attempts=job.tries))
+                self._remove_replaced(job, future.result())
             else:
                 unfinished.append(job)
         for job in unfinished:

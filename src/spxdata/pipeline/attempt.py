@@ -64,7 +64,7 @@ def attempt(
         try:
             with (
                 edges.terminal.fetch(unit) as reply,
-                write(unit, edges.storage, edges.encoding, reply.provenance, edges.clock) as sink,
+                write(unit, edges.storage, edges.encoding, reply.provenance, edges.clock, edges.emit) as sink,
             ):
                 batches = _parsed(reply, unit, edges)
                 if accept_holes:  # what a second reply lacks too is asked for contract by contract

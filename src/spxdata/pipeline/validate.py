@@ -1,6 +1,6 @@
 """Batches held to the rules, flagged, put into stored order, and measured against what was expected."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
@@ -42,7 +42,14 @@ class Checked:
         return self._holes
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
+        """Yield rows as `rows` does."""
+        return self.rows(lambda _: None)
+
+    def rows(self, see: Callable[[pl.DataFrame], None]) -> Iterator[pl.DataFrame]:
         """Yield rows in stored order: trade date, the vendor's columns, flags.
+
+        Args:
+            see: Called with rows as they arrive, with all of them before the first are yielded.
 
         Raises:
             DataError: The reply is wrong.
@@ -54,6 +61,7 @@ class Checked:
             raise MalformedReply(f"Rows arrived for {facts.unit}, which has no session.")
         for batch in self._batches:
             enforce(batch.frame, facts, "row", batch.evidence)
+            see(batch.frame)
             self._sorter.add(batch.frame.with_columns(flagged(batch.frame, facts, "row")))
         grid = Grid.of(facts.unit, hours)
         presence = PresenceTaker(facts.unit, grid.last_required())
