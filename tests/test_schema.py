@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spxdata.errors import ConfigError, NoSuchPath
+from spxdata.errors import ConfigError, NotInDialect
 from spxdata.schema import (
     CHAIN_STEP_MS,
     DATASETS,
@@ -184,7 +184,7 @@ class TestV2:
     def test_every_dataset_is_in_the_tables_but_the_one_that_v2_lacks(self) -> None:
         """The interest rate."""
         assert V2_COLUMNS.keys() == V2_PATHS.keys() == DATASETS.keys() - {"interest_rate"}
-        with pytest.raises(NoSuchPath, match="does not have interest_rate") as caught:
+        with pytest.raises(NotInDialect, match="does not have interest_rate") as caught:
             wire(DATASETS["interest_rate"], "v2")
         assert "v3" in caught.value.hint
 

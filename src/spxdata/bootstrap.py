@@ -10,15 +10,15 @@ from datetime import date
 from pathlib import Path
 
 from spxdata.catalog.memory import MemoryCatalog
-from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.clock import SystemClock
 from spxdata.config import Settings, load
 from spxdata.downloader import Download, Summary
 from spxdata.events import Emit, ignore
-from spxdata.layout import CATALOG, RUNS, STATUS
+from spxdata.layout import RUNS
 from spxdata.model import Scope, parse_day, parse_root
 from spxdata.observe.log import RunLog, both, warned
 from spxdata.observe.records import Header
+from spxdata.opening import kept_as, make_catalog, make_storage
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
@@ -26,7 +26,6 @@ from spxdata.plan import Request, date_range
 from spxdata.protocols import Catalog, Clock
 from spxdata.retry import Patience
 from spxdata.schema import dataset
-from spxdata.storage.local import LocalStorage
 from spxdata.terminal.asking import Patience as TerminalPatience
 from spxdata.terminal.probe import FoundTerminal
 
@@ -79,53 +78,9 @@ def make_log(settings: Settings, clock: Clock, typed: Sequence[str], complain: C
     return RunLog(folder, settings.log, header, clock, stderr=sys.stderr, complain=complain)
 
 
-def make_storage(settings: Settings) -> LocalStorage:
-    """Return the files of the archive that the settings speak of."""
-    return LocalStorage(settings.storage.data_directory)
-
-
-def kept_as(settings: Settings) -> str | None:
-    """Return how the archive that is there keeps its catalog, sqlite or json; None if there is none yet."""
-    directory = settings.storage.data_directory
-    files = {"sqlite": directory / CATALOG, "json": directory / STATUS}
-    is_there = os.path.exists  # where one may not look, there is nothing: `Path.exists` would raise
-    return next((kind for kind, path in files.items() if is_there(path)), None)
-
-
-def make_catalog(settings: Settings, *, read_only: bool = False) -> Catalog:
-    """Open the catalog of the archive, in the form it has; that of a new one is the setting storage.catalog.
-
-    Raises:
-        StorageError: It cannot be opened.
-    """
-    directory = settings.storage.data_directory
-    if (kept_as(settings) or settings.storage.catalog) == "json":
-        from spxdata.catalog.jsonfile import JsonCatalog
-
-        return JsonCatalog(make_storage(settings), directory, read_only=read_only)
-    return SqliteCatalog(directory / CATALOG, read_only=read_only)
-
-
 def _looked_at(settings: Settings) -> Catalog:
     """Open the catalog that is there for looking on; an empty one that nobody keeps if there is none."""
     return make_catalog(settings, read_only=True) if kept_as(settings) else MemoryCatalog()
-
-
-@contextmanager
-def existing_catalog(settings: Settings) -> Iterator[Catalog | None]:
-    """Open the catalog of the archive for reading, beside whoever writes it; None if there is no archive yet.
-
-    Raises:
-        StorageError: It cannot be read.
-    """
-    if kept_as(settings) is None:
-        yield None
-        return
-    catalog = make_catalog(settings, read_only=True)
-    try:
-        yield catalog
-    finally:
-        catalog.close()
 
 
 @contextmanager

@@ -238,6 +238,8 @@ class ScriptedTerminal:
         dialect: Which generation it says it is.
         lists: By kind, its contract list or what is raised instead of it.
         listed: The kinds of contract lists that were asked for.
+        singles: By contract, its rows or what is raised instead; of others comes a line of column names alone.
+        asked_singly: The contracts that were asked for one by one.
     """
 
     script: list[bytes | Sequence[Piece] | BaseException]
@@ -247,6 +249,17 @@ class ScriptedTerminal:
     dialect: str = "v3"
     lists: Mapping[str, ContractList | BaseException] = field(default_factory=dict)
     listed: list[str] = field(default_factory=list)
+    singles: Mapping[Contract, bytes | BaseException] = field(default_factory=dict)
+    asked_singly: list[Contract] = field(default_factory=list)
+
+    @contextmanager
+    def single(self, unit: Unit, contract: Contract) -> Iterator[ScriptedReply]:
+        """Answer with what the script has of a contract."""
+        self.asked_singly.append(contract)
+        answer = self.singles.get(contract, wire_csv([], DATASETS[unit.dataset], self.dialect))
+        if isinstance(answer, BaseException):
+            raise answer
+        yield ScriptedReply((answer,), self.provenance)
 
     @contextmanager
     def fetch(self, unit: Unit) -> Iterator[ScriptedReply]:

@@ -150,6 +150,7 @@ class TestArtifact:
             },
             "schema_version": 1,
             "content_hash": artifact.content_hash,
+            "empty": [],
             "compression": "zstd",
             "decimals": [],
             "created_at": NOW.isoformat(),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 import pytest
 
-from spxdata.errors import NoData, NoSuchPath, TooLarge
+from spxdata.errors import NoData, NotInDialect, TooLarge
 from spxdata.model import Contract, Right, Unit
 from spxdata.pipeline.parse import parse
 from spxdata.schema import DATASETS
@@ -58,7 +58,7 @@ REQUESTS: Mapping[tuple[str, str], tuple[list[str], list[str] | None]] = {
             for right in ("call", "put")
         ],
         [
-            f"/hist/option/quote?{V2_CHAIN}&{V2_HOURS}&ivl=0&strike=4750000&right={right}&use_csv=true"
+            f"/hist/option/quote?{V2_CHAIN}&{V2_HOURS}&ivl=0&strike=4750000&right={right}&rth=false&use_csv=true"
             for right in ("C", "P")
         ],
     ),
@@ -170,7 +170,7 @@ def test_requests_are_the_documented_ones(name: str, interval: str, dialect: str
     if expected is None:
         with serving(answering(lambda _: no_data())) as server:
             with (
-                pytest.raises(NoSuchPath, match="v2 Terminal does not have"),
+                pytest.raises(NotInDialect, match="v2 Terminal does not have"),
                 DIALECTS[dialect](server.url).fetch(unit),
             ):
                 pass

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import groupby
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -19,10 +19,12 @@ from spxdata.config import Settings
 from spxdata.errors import ArchiveBusy
 from spxdata.events import plain
 from spxdata.integrity.certificate import SOUND, Certificate, Figure, Lack
-from spxdata.integrity.coverage import Wanted
 from spxdata.model import Verdict, parse_day, parse_root
 from spxdata.schema import dataset
 from spxdata.sessions import closed_because
+
+if TYPE_CHECKING:
+    from spxdata.integrity.coverage import Wanted
 
 #: The mark of each verdict in the calendar; a day without any has nothing stored.
 MARKS: Final[dict[Verdict | None, str]] = {
@@ -77,6 +79,8 @@ def command(
     Every day is measured anew against contract lists, sessions and the stored files; what the archive holds of a
     dataset is expected of all trading days between its first and its last one.
     """
+    from spxdata.integrity.coverage import Wanted
+
     settings = options.settings(flags)
     clock = options.clock()
     wanted = Wanted(
@@ -99,10 +103,10 @@ def command(
     ctx.exit(0 if all(one.is_sound for one in found) else 1)
 
 
-def _certified(settings: Settings, wanted: Wanted, clock: SystemClock) -> list[Certificate] | None:
+def _certified(settings: Settings, wanted: "Wanted", clock: SystemClock) -> list[Certificate] | None:
     """Return the certificates of the days in question, and keep them unless another process writes the archive."""
-    from spxdata.bootstrap import kept_as, make_catalog, make_storage
     from spxdata.integrity.coverage import coverage, keep
+    from spxdata.opening import kept_as, make_catalog, make_storage
 
     if not kept_as(settings):
         return None

@@ -52,7 +52,7 @@ def command(*, name: str | None, as_json: bool, **flags: str | None) -> None:
 
 def _refused(settings: Settings) -> Mapping[str, Outcome]:
     """Return what the account was refused, by dataset; nothing where there is no archive yet."""
-    from spxdata.bootstrap import existing_catalog
+    from spxdata.opening import existing_catalog
 
     with existing_catalog(settings) as catalog:
         return {outcome.unit.dataset: outcome for outcome in catalog.refusals()} if catalog else {}

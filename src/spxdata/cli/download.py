@@ -166,7 +166,7 @@ def _safe(told: Report, where: str) -> str:
 
 def _outcomes(settings: Settings, day: Day) -> Sequence[Outcome]:
     """Read how a day's units stand, beside the run that writes them."""
-    from spxdata.bootstrap import existing_catalog
+    from spxdata.opening import existing_catalog
 
     with existing_catalog(settings) as catalog:
         return catalog.outcomes(day) if catalog else ()

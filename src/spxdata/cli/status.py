@@ -97,7 +97,7 @@ def show(settings: Settings, start: date | None = None, end: date | None = None,
 
 def _read(settings: Settings, start: date | None, end: date | None) -> list[Line] | None:
     """Return the archive's days; None if there is no archive."""
-    from spxdata.bootstrap import existing_catalog
+    from spxdata.opening import existing_catalog
 
     with existing_catalog(settings) as catalog:
         if catalog is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from spxdata.bootstrap import existing_catalog, kept_as, make_terminal
+from spxdata.bootstrap import make_terminal
 from spxdata.catalog import lease, leasefile
 from spxdata.catalog.connection import Connection
 from spxdata.catalog.holder import Holder, Process
@@ -21,6 +21,7 @@ from spxdata.config import Settings
 from spxdata.errors import SpxDataError, TerminalError
 from spxdata.layout import CATALOG
 from spxdata.model import Outcome
+from spxdata.opening import existing_catalog, kept_as
 from spxdata.protocols import Clock
 from spxdata.terminal.asking import Patience
 from spxdata.terminal.probe import Probe

@@ -222,7 +222,7 @@ class Sorter:
         group: list[_Key] = []
         size = 0
         for key in sorted(totals):
-            if group and totals[key] > rows:  # a large one by itself
+            if group and totals[key] > rows and not self._order.is_total:  # a large one by itself
                 yield group, size
                 group, size = [], 0
             group.append(key)

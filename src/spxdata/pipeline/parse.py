@@ -28,6 +28,8 @@ TYPES: Final[Mapping[Kind, pl.DataType]] = {
 }
 #: What the vendor writes: 0 to 9 digits of a second's fraction, no offset.
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
+#: How files begin that polars unpacks by itself: gzip, zlib, zstd.
+_PACKED: Final = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"\x28\xb5\x2f\xfd")
 #: Digits of a day without hyphens.
 _DAY_DIGITS: Final = 8
 #: Longest part of an error message that repeats the reply's own text.
@@ -69,6 +71,11 @@ def _letter(column: WireColumn) -> pl.Expr:
     return pl.col(column.name).replace_strict({"C": "CALL", "P": "PUT"}, return_dtype=RIGHT)
 
 
+def _dollars(column: WireColumn) -> pl.Expr:
+    # polars multiplies by the reciprocal of a constant, which is off in the last bit for some strikes; numpy divides
+    return pl.col(column.name).map_batches(lambda cells: pl.Series(cells.to_numpy() / 1000), pl.Float64)
+
+
 def _as_read(column: WireColumn) -> pl.Expr:
     return pl.col(column.name)
 
@@ -82,7 +89,7 @@ FORMS: dict[Form, tuple[pl.DataType | type[pl.DataType], Callable[[WireColumn], 
     Form.MS_OF_DAY: (pl.Int64, _ms_of_day),
     Form.INTEGER: (pl.Int32, _as_read),
     Form.NUMBER: (pl.Float64, _as_read),
-    Form.TENTH_CENTS: (pl.Int64, lambda column: pl.col(column.name) / 1000),
+    Form.TENTH_CENTS: (pl.Int64, _dollars),
     Form.RIGHT_WORD: (RIGHT, _as_read),
     Form.RIGHT_LETTER: (pl.String, _letter),
 }
@@ -170,6 +177,8 @@ def _read(
     block: bytes, columns: tuple[WireColumn, ...], dataset: Dataset, sent: Wire, evidence: Evidence
 ) -> pl.DataFrame:
     """Return a block's rows in canonical order and types; every line must have become one row without a gap."""
+    if block.startswith(_PACKED):  # polars would unpack it
+        raise MalformedReply("A row begins like a packed file.", evidence=evidence)
     try:
         raw = pl.read_csv(
             block,

@@ -31,6 +31,8 @@ class PresenceTaker:
         self._midnight = datetime.combine(unit.trade_date, time(), NEW_YORK)
         self._required_close = required_close
         self.present: dict[Contract | None, Presence] = {}
+        #: The columns that are looked at.
+        self.columns = {*self._names, self._time, *(("ask",) if self._asks else ())}
 
     def update(self, frame: pl.DataFrame) -> None:
         """Take some rows."""

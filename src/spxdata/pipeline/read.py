@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, BinaryIO
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from spxdata.completeness import Grid, Presence, expected, holes
 from spxdata.errors import ChecksumMismatch
 from spxdata.layout import path_of, unit_of
-from spxdata.model import Artifact, Contract, Hole, Provenance, Unit
+from spxdata.model import Artifact, Contract, Hole, Provenance, Right, Unit
 from spxdata.pipeline.content import ContentHash
 from spxdata.pipeline.csv_file import csv_frames
 from spxdata.pipeline.decimals import to_numbers
@@ -40,6 +40,7 @@ class Footer:
     created_at: datetime
     provenance: Provenance
     decimals: tuple[str, ...] = ()
+    empty: tuple[Contract, ...] = ()
 
 
 def footer(storage: Storage, path: str) -> Footer:
@@ -68,8 +69,13 @@ def confirmed(storage: Storage, artifact: Artifact) -> bool:
         return False
 
 
-def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> tuple[Artifact, tuple[Hole, ...]] | None:
-    """Return the artifact and holes of a whole Parquet file that no catalog knows, None if it cannot be trusted.
+Adopted = tuple[Artifact, tuple[Hole, ...], tuple[Contract, ...]]
+
+
+def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> Adopted | None:
+    """Return the artifact of a whole Parquet file that no catalog knows, None if it cannot be trusted.
+
+    With it come its holes, and the contracts that the Terminal said to be empty when it was fetched.
 
     All rows are read: the content hash must be the one in the footer. A CSV file has none, and is not looked for.
 
@@ -112,11 +118,16 @@ def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> t
         created_at=found.created_at,
         provenance=found.provenance,
     )
-    return artifact, holes(grid, expected(unit, listed), presence.present)
+    return artifact, holes(grid, expected(unit, listed), presence.present, found.empty), found.empty
 
 
-def frames(storage: Storage, path: str) -> Iterator[pl.DataFrame]:
+def frames(storage: Storage, path: str, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
     """Yield a file's rows, some at a time (of Parquet a row group), in canonical types: decimals as float64.
+
+    Args:
+        storage: Where it lies.
+        path: The file.
+        columns: The only columns wanted; of CSV all come.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -126,14 +137,15 @@ def frames(storage: Storage, path: str) -> Iterator[pl.DataFrame]:
         if path.endswith(".csv"):
             yield from csv_frames(file, path, DATASETS[unit_of(path).dataset])
         else:
-            yield from _parquet_frames(file, path)
+            yield from _parquet_frames(file, path, columns)
 
 
-def _parquet_frames(file: BinaryIO, path: str) -> Iterator[pl.DataFrame]:
+def _parquet_frames(file: BinaryIO, path: str, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
     parquet = _parquet(file, path)
+    wanted = None if columns is None else [name for name in parquet.schema_arrow.names if name in columns]
     for number in range(parquet.num_row_groups):
         try:
-            frame = pl.from_arrow(parquet.read_row_group(number))
+            frame = pl.from_arrow(parquet.read_row_group(number, columns=wanted))
         except (pa.ArrowException, OSError) as error:
             raise ChecksumMismatch(f"{path} cannot be read: {error}") from error
         if isinstance(frame, pl.DataFrame):
@@ -209,6 +221,10 @@ def _said(metadata: Any, said: Any) -> Footer:  # noqa: ANN401 - pyarrow ships n
         created_at=datetime.fromisoformat(said["created_at"]),
         provenance=Provenance(**{**provenance, "fetched_at": datetime.fromisoformat(provenance["fetched_at"])}),
         decimals=tuple(said.get("decimals", ())),
+        empty=tuple(
+            Contract(date.fromisoformat(one["expiration"]), one["strike"], Right(one["right"]))
+            for one in said.get("empty", ())
+        ),
     )
 
 
@@ -226,6 +242,6 @@ def presence_of(storage: Storage, path: str, unit: Unit, required_close: int) ->
         ChecksumMismatch: It cannot be read.
     """
     taker = PresenceTaker(unit, required_close)
-    for frame in frames(storage, path):
+    for frame in frames(storage, path, taker.columns):
         taker.update(frame)
     return taker.present

@@ -128,6 +128,7 @@ class Sink:
                 "unit": plain(self.unit),
                 "schema_version": dataset.version,
                 "content_hash": content.hexdigest(),
+                "empty": plain(sorted(checked.empty)),
                 "created_at": plain(created_at),
                 "provenance": plain(self.provenance),
             }
