@@ -7,7 +7,7 @@ DEMO_DIR ?= demo-data
 export SPXDATA_REFERENCE ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check wheel-test full-day sizes lock docs clean
+.PHONY: help demo test check wheel-test full-day sizes ticks lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ full-day: $(READY) ## Download a full emulated day and print what it cost (docs/
 
 sizes: $(READY) ## Store a full emulated day in every form, compare them, print their sizes (docs/performance.md)
 	$(BIN)/python scripts/sizes.py
+
+ticks: $(READY) ## Compare the memory that 2 and 20 million trades take (docs/performance.md)
+	$(BIN)/python scripts/tick_memory.py
 
 lock: $(READY) ## Pin the newest dependencies with their hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade \
