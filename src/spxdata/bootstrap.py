@@ -60,6 +60,20 @@ def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
     )
 
 
+def make_storage(settings: Settings) -> LocalStorage:
+    """Return the files of the archive that the settings speak of."""
+    return LocalStorage(settings.storage.data_directory)
+
+
+def make_catalog(settings: Settings, *, read_only: bool = False) -> Catalog:
+    """Open the catalog of the archive that the settings speak of.
+
+    Raises:
+        StorageError: It cannot be opened.
+    """
+    return SqliteCatalog(settings.storage.data_directory / CATALOG, read_only=read_only)
+
+
 @contextmanager
 def existing_catalog(settings: Settings) -> Iterator[Catalog | None]:
     """Open the catalog of the archive for reading, beside whoever writes it; None if there is no archive yet.

@@ -192,6 +192,13 @@ class GreeksSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateSettings:
+    """What differs when nobody watches."""
+
+    patience: Annotated[float, Setting("update's longest wait for a Terminal that is not usable", _PATIENCE)] = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting, by section.
 
@@ -204,6 +211,7 @@ class Settings:
         download: What is downloaded.
         storage: Where the archive lies.
         greeks: Which greeks the Terminal computes.
+        update: What differs when nobody watches.
         origins: Where each value came from, by key; empty for settings built in code.
     """
 
@@ -211,6 +219,7 @@ class Settings:
     download: DownloadSettings = field(default_factory=DownloadSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     greeks: GreeksSettings = field(default_factory=GreeksSettings)
+    update: UpdateSettings = field(default_factory=UpdateSettings)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def workers(self, dialect: str = "v3") -> int:

@@ -14,8 +14,10 @@ from spxdata.errors import SpxDataError
 #: Every command, and the module whose attribute `command` it is.
 COMMANDS: Mapping[str, str] = {
     "download": "spxdata.cli.download",
+    "update": "spxdata.cli.update",
     "status": "spxdata.cli.status",
     "doctor": "spxdata.cli.doctor",
+    "sessions": "spxdata.cli.sessions",
     "config": "spxdata.cli.config",
     "emulator": "spxdata.cli.emulator",
     "demo": "spxdata.cli.demo",
