@@ -45,13 +45,13 @@ from spxdata.model import Contract, ContractList, DayStatus, Outcome, Right, Sco
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
-from spxdata.plan import Request
+from spxdata.plan import Request, request_of
 from spxdata.protocols import Terminal
 from spxdata.retry import Patience
 from spxdata.storage.local import LocalStorage
 from spxdata.terminal.asking import Line
 from spxdata.terminal.v3 import V3Terminal
-from tests.builders import FakeClock, stored
+from tests.builders import FakeClock, a_day, stored
 from tests.faulty import FaultyTerminal, Script, always, first, never
 
 TUESDAY = date(2024, 1, 16)
@@ -85,11 +85,12 @@ class Archive:
         retries: int = 3,
         root: str = "SPXW",
         datasets: tuple[str, ...] = ("quote",),
+        request: Request | None = None,
     ) -> Summary:
         """Bring some days into the archive."""
         self.events = []
         self.terminal = FaultyTerminal(self.real(), on_fetch, on_contracts, on_status)
-        request = Request(dates or (TUESDAY,), root, datasets, scope, force)
+        request = request or Request(dates or (TUESDAY,), root, datasets, scope, force)
         edges = Edges(
             self.terminal, LocalStorage(self.folder), self.clock, self.events.append, Encoding(), SortMemory()
         )
@@ -295,6 +296,37 @@ def test_an_account_without_contract_lists_gets_its_days_unverified(archive: Arc
     assert summary.days[0].verdict is Verdict.UNVERIFIED
     assert "expirations SPXW" in archive.terminal.asked
     assert [u.expiration for u in archive.fetched()] == [date(2024, 1, day) for day in (16, 17, 18, 19)]
+
+
+def test_files_are_compared_with_a_contract_list_that_comes_later(archive: Archive) -> None:
+    archive.run(on_contracts=always(lambda: NotSubscribed("requires a value subscription")), scope=Scope(3))
+    summary = archive.run(scope=Scope(3))
+    assert summary.days[0].verdict is Verdict.COMPLETE
+    assert archive.fetched() == []
+    assert all(outcome.verified for outcome in archive.outcomes().values())
+
+
+def test_files_that_lack_contracts_of_a_list_that_comes_later_are_fetched_again(tmp_path: Path) -> None:
+    with Emulator(seed=1, drop=["strike=4750,right=C,expiration=2024-01-17"]) as emulator:
+        archive = Archive(tmp_path, emulator.url)
+        refuse = always(lambda: NotSubscribed("requires a value subscription"))
+        assert archive.run(on_contracts=refuse, scope=Scope(1)).days[0].verdict is Verdict.UNVERIFIED
+        archive.run(scope=Scope(1))
+        assert archive.outcomes()[WEDNESDAY].verified
+        assert {fetched.expiration for fetched in archive.fetched()} == {WEDNESDAY}
+
+
+@pytest.mark.parametrize("on_contracts", [never, always(lambda: NotSubscribed("requires a value subscription"))])
+def test_days_of_several_roots_have_their_own_lists_and_expirations(archive: Archive, on_contracts: Script) -> None:
+    days = [a_day(dataset="quote"), a_day(dataset="quote", root="SPX")]
+    archive.run(on_contracts=on_contracts, request=request_of(days, Scope(40)))
+    assert archive.terminal.asked.count(TUESDAY) == 2
+    asked = {question for question in archive.terminal.asked if str(question).startswith("expirations")}
+    assert asked == (set() if on_contracts is never else {"expirations SPXW", "expirations SPX"})
+    nearest = {
+        root: min(u.expiration or TUESDAY for u in archive.fetched() if u.root == root) for root in ("SPXW", "SPX")
+    }
+    assert nearest == {"SPXW": TUESDAY, "SPX": date(2024, 1, 19)}
 
 
 # --- failures ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from spxdata.plan import (
     is_due,
     is_listed,
     is_published,
+    request_of,
     smallest,
 )
 from spxdata.schema import DATASETS
@@ -325,3 +326,25 @@ class TestAskAgain:
         else:
             assert is_due(known, again)
             assert not is_due(known, again - DAY)
+
+
+def test_a_request_for_some_days_is_for_no_others() -> None:
+    """In their order, of whatever roots and datasets, each date as often as it has days."""
+    newer, older = date(2024, 1, 17), date(2024, 1, 16)
+    days = [
+        a_day(trade_date=newer),
+        a_day(trade_date=older, root="SPX", dataset="quote", interval="5m"),
+        a_day(trade_date=older),
+    ]
+    request = request_of(days, a_scope())
+    assert request.trade_dates == request.open_dates() == (newer, older)
+    assert [day for trade_date in request.open_dates() for day in request.days(trade_date)] == days
+    assert request.counts() == {newer: 1, older: 2}
+    assert request.days(date(2024, 1, 18)) == ()
+
+
+def test_a_request_for_a_range_counts_its_datasets() -> None:
+    """Of every date, as long as nobody has said that it is closed."""
+    dates = (date(2024, 1, 12), date(2024, 1, 13), date(2024, 1, 16))
+    request = Request(dates, "SPXW", ("greeks", "quote"), a_scope())
+    assert request.counts() == dict.fromkeys(dates, 2)

@@ -1,8 +1,8 @@
 """Request + sessions + what the catalog holds -> which units to fetch, in which order. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from spxdata.errors import ConfigError
@@ -22,12 +22,13 @@ class Request:
 
     Attributes:
         trade_dates: Days of the range in order, closed ones included.
-        root: Option root.
+        root: Option root; the first one where `only` has several.
         datasets: Names of datasets.
         scope: Which expirations.
         force: Whether to fetch again what the archive already has.
         interval: The interval of all datasets that have a choice; each one's own for None.
         holes: Whether to ask at once for what lacks something, however lately it was asked for.
+        only: What each trade date consists of, where that is not all datasets of the root; see `request_of`.
 
     Raises:
         ConfigError: A dataset does not have the interval.
@@ -40,6 +41,7 @@ class Request:
     force: bool = False
     interval: str | None = None
     holes: bool = False
+    only: Mapping[date, tuple[Day, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse an interval that a dataset does not have; one that has no choice is not asked."""
@@ -52,6 +54,8 @@ class Request:
 
     def days(self, trade_date: date) -> tuple[Day, ...]:
         """Return what a trade date consists of, a dataset each."""
+        if self.only:
+            return self.only.get(trade_date, ())
         return tuple(
             Day(trade_date, DATASETS[name].root(self.root), name, self._interval(name)) for name in self.datasets
         )
@@ -63,6 +67,25 @@ class Request:
     def open_dates(self) -> tuple[date, ...]:
         """Return the days on which the exchange is open."""
         return tuple(day for day in self.trade_dates if closed_because(day) is None)
+
+    def counts(self) -> dict[date, int]:
+        """Return how many days, in the sense of a verdict, each trade date consists of, if it is an open one."""
+        return {trade_date: len(self.days(trade_date)) for trade_date in self.trade_dates}
+
+
+def request_of(days: Iterable[Day], scope: Scope) -> Request:
+    """Return a request for some days and no others, in their order; there must be one.
+
+    Args:
+        days: Of whatever roots, datasets and intervals.
+        scope: Which expirations of each.
+    """
+    only: dict[date, tuple[Day, ...]] = {}
+    for day in days:
+        only[day.trade_date] = (*only.get(day.trade_date, ()), day)
+    first = next(iter(only.values()))[0]
+    names = dict.fromkeys(day.dataset for several in only.values() for day in several)
+    return Request(tuple(only), first.root, tuple(names), scope, only=only)
 
 
 def date_range(start: date, end: date, now: datetime) -> tuple[date, ...]:

@@ -19,6 +19,7 @@ from spxdata.events import (
     UnitRecorded,
 )
 from spxdata.model import Day, DayStatus, HoleKind, Outcome, State, Verdict
+from spxdata.observe.progress import PerDate, asked_of
 from spxdata.schema import DATASETS
 from spxdata.sessions import published
 
@@ -47,7 +48,7 @@ class Report:
 
     outcomes: Outcomes
     quiet: bool = False
-    datasets: int = 1
+    datasets: PerDate = 1
     finished: RunFinished | None = None
     files: int = 0
     hints: list[str] = field(default_factory=list)
@@ -90,8 +91,11 @@ class Report:
 
         Both ends of a range are looked at first, and days overlap: told as they finish, they would be shuffled.
         """
-        while self._open and (through or len(self._ahead.get(self._open[0], ())) == self.datasets):
+        while self._open and (through or self._is_through(self._open[0])):
             yield from self._ahead.pop(self._open.pop(0), ())
+
+    def _is_through(self, day: date) -> bool:
+        return len(self._ahead.get(day, ())) == asked_of(self.datasets, day)
 
     def summary(self) -> Iterator[str]:
         """Yield the run's figures and what to do next."""

@@ -114,8 +114,8 @@ class Planner:
         self._patience = patience
         self._chance = chance
         self._flow = flow
-        self._lists: dict[tuple[date, str], ContractList | SpxDataError] = {}
-        self._known_expirations: tuple[date, ...] | None = None
+        self._lists: dict[tuple[date, str, str], ContractList | SpxDataError] = {}
+        self._known_expirations: dict[str, tuple[date, ...]] = {}
 
     def plan(self, day: Day) -> DayPlan:
         """Find a day's units and which of them are due.
@@ -136,7 +136,7 @@ class Planner:
             return self._whole(whole)
         try:
             listed, fetched = self._listed(day)
-            roots_expirations = () if listed or is_day_wide(day) else self._expirations()
+            roots_expirations = () if listed or is_day_wide(day) else self._expirations(day.root)
         except NoData as error:
             return self._settled(whole, State.EMPTY, error.message)
         except TooEarly as error:
@@ -189,8 +189,11 @@ class Planner:
         if known and known.artifact and not confirmed(self._edges.storage, known.artifact):
             plan.lost.append(unit)
             known = None
-        if known is None or known.artifact is None:
+        comparable = known is not None and not known.verified and plan.listed is not None
+        if known is None or known.artifact is None or comparable:
             found = self._found(unit, plan.listed)
+            if found and comparable and found.partial:
+                return True  # it was stored when there was no list that could have said so
             if found:
                 plan.adopted.append(found)
             known = found or known
@@ -218,7 +221,7 @@ class Planner:
         kept = self._catalog.contracts(day.root, day.trade_date, kind)
         if kept and is_listed(day.trade_date, kept.fetched_at):
             return kept, None
-        asked = (day.trade_date, kind)
+        asked = (day.trade_date, day.root, kind)
         if asked not in self._lists:
             try:
                 self._lists[asked] = self._contracts(day, kind)
@@ -240,11 +243,11 @@ class Planner:
         self._edges.clock.sleep(self._patience.first_wait)
         return self._asked(ask)
 
-    def _expirations(self) -> tuple[date, ...]:
-        """Return all expirations of the root: what is left to plan by without a contract list."""
-        if self._known_expirations is None:
-            self._known_expirations = self._asked(lambda: self._edges.terminal.expirations(self._request.root))
-        return self._known_expirations
+    def _expirations(self, root: str) -> tuple[date, ...]:
+        """Return all expirations of a root: what is left to plan by without a contract list."""
+        if root not in self._known_expirations:
+            self._known_expirations[root] = self._asked(lambda: self._edges.terminal.expirations(root))
+        return self._known_expirations[root]
 
     def _asked(self, ask: Callable[[], _T]) -> _T:
         """Ask for a list, again if need be."""

@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 from uuid import uuid4
@@ -116,14 +116,8 @@ class LocalStorage:
     def _all(self, folder: str) -> tuple[str, ...]:
         """Return the paths of all files below a folder, sorted; links lead elsewhere and are not followed."""
         top = self._locate(folder) if folder else self._root
-        found: list[str] = []
         with translated(top):
-            for parent, _, names in os.walk(top, onerror=_raise_unless_missing):
-                files = (Path(parent, name) for name in names)
-                found += [
-                    PurePosixPath(file.relative_to(self._root)).as_posix() for file in files if not file.is_symlink()
-                ]
-        return tuple(sorted(found))
+            return tuple(sorted(_below(top, f"{folder}/" if folder else "")))
 
 
 class PendingFile:
@@ -219,6 +213,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
+def _below(folder: Path | str, prefix: str) -> Iterator[str]:
+    """Yield the paths of all files below a folder; an archive has a hundred thousand, so no `Path` is made of them."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:  # there is none, or it went while we looked
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path, f"{prefix}{entry.name}/")
+        elif not entry.is_symlink():
+            yield prefix + entry.name
