@@ -12,6 +12,7 @@ from spxdata.clock import SystemClock
 from spxdata.config import Settings, load
 from spxdata.downloader import Download, Summary
 from spxdata.events import Emit, ignore
+from spxdata.integrity.repair import open_sound
 from spxdata.layout import CATALOG, LOGS
 from spxdata.model import Scope, parse_day, parse_root
 from spxdata.observe.log import RunLog, both
@@ -58,6 +59,42 @@ def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
         settings.greeks.rate_type,
         TerminalPatience(wanted.connect_timeout, wanted.list_timeout, wanted.first_byte_timeout, wanted.idle_timeout),
     )
+
+
+def make_storage(settings: Settings) -> LocalStorage:
+    """Return the files of the archive that the settings speak of."""
+    return LocalStorage(settings.storage.data_directory)
+
+
+def kept_as(settings: Settings) -> str | None:
+    """Return how the archive that is there keeps its catalog; None if there is none yet."""
+    return "sqlite" if (settings.storage.data_directory / CATALOG).exists() else None
+
+
+def make_catalog(settings: Settings, *, read_only: bool = False) -> Catalog:
+    """Open the catalog of the archive.
+
+    Raises:
+        StorageError: It cannot be opened.
+    """
+    return SqliteCatalog(settings.storage.data_directory / CATALOG, read_only=read_only)
+
+
+@contextmanager
+def sound_catalog(settings: Settings, clock: Clock) -> Iterator[tuple[Catalog, tuple[str, ...]]]:
+    """Open the catalog of the archive to repair it; one that is damaged is set aside first, and a new one begun.
+
+    Yields:
+        The catalog, and where the files of a damaged one lie now.
+
+    Raises:
+        StorageError: It cannot be opened.
+    """
+    catalog, aside = open_sound(lambda: make_catalog(settings), make_storage(settings), clock)
+    try:
+        yield catalog, aside
+    finally:
+        catalog.close()
 
 
 @contextmanager

@@ -12,6 +12,8 @@ PRIVATE = ".spxdata"
 CATALOG = f"{PRIVATE}/catalog.sqlite"
 QUARANTINE = f"{PRIVATE}/quarantine"
 LOGS = f"{PRIVATE}/logs"
+#: Where repair puts what it takes out of the archive, a folder for each time.
+ASIDE = f"{PRIVATE}/aside"
 #: What a temporary name ends with; nothing of this ending is ever part of the archive.
 PARTIAL = ".partial"
 

@@ -28,6 +28,8 @@ class Request:
         force: Whether to fetch again what the archive already has.
         interval: The interval of all datasets that have a choice; each one's own for None.
         holes: Whether to ask at once for what lacks something, however lately it was asked for.
+        units: The only units that may be fetched, be they within the scope or not; their days' scopes stay what they
+            were. None for all within the scope.
 
     Raises:
         ConfigError: A dataset does not have the interval.
@@ -40,6 +42,7 @@ class Request:
     force: bool = False
     interval: str | None = None
     holes: bool = False
+    units: frozenset[Unit] | None = None
 
     def __post_init__(self) -> None:
         """Refuse an interval that a dataset does not have; one that has no choice is not asked."""

@@ -15,6 +15,10 @@ from spxdata.errors import SpxDataError
 COMMANDS: Mapping[str, str] = {
     "download": "spxdata.cli.download",
     "status": "spxdata.cli.status",
+    "verify": "spxdata.cli.verify",
+    "repair": "spxdata.cli.repair",
+    "clean": "spxdata.cli.clean",
+    "quarantine": "spxdata.cli.quarantine",
     "doctor": "spxdata.cli.doctor",
     "config": "spxdata.cli.config",
     "emulator": "spxdata.cli.emulator",
