@@ -14,6 +14,7 @@ from spxdata.clock import SystemClock
 from spxdata.config import Settings, load
 from spxdata.downloader import Download, Summary
 from spxdata.events import Emit, ignore
+from spxdata.integrity.repair import open_sound
 from spxdata.layout import RUNS
 from spxdata.model import Scope, parse_day, parse_root
 from spxdata.observe.log import RunLog, both, warned
@@ -62,6 +63,21 @@ def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
         settings.greeks.rate_type,
         TerminalPatience(wanted.connect_timeout, wanted.list_timeout, wanted.first_byte_timeout, wanted.idle_timeout),
     )
+
+
+@contextmanager
+def sound_catalog(settings: Settings, clock: Clock) -> Iterator[tuple[Catalog, tuple[str, ...]]]:
+    """Open the catalog of the archive to repair it; one that is damaged is set aside first, and a new one begun.
+
+    Yields:
+        The catalog, and where the files of a damaged one lie now.
+
+    Raises:
+        StorageError: It cannot be opened.
+    """
+    catalog, aside = open_sound(lambda: make_catalog(settings), make_storage(settings), clock)
+    with closing(catalog):
+        yield catalog, aside
 
 
 def make_log(settings: Settings, clock: Clock, typed: Sequence[str], complain: Callable[[str], None]) -> RunLog:

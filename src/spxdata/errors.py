@@ -364,11 +364,11 @@ class CatalogCorrupt(StorageError):
     """The catalog cannot be read."""
 
     code = "SPX-S003"
-    advice = "Move the archive's .spxdata/catalog.sqlite aside and run again: intact files are recorded anew."
+    advice = "Run spxdata repair: it keeps the damaged catalog aside and records the intact files anew."
 
 
 class ChecksumMismatch(StorageError):
     """A stored file is not what the catalog recorded."""
 
     code = "SPX-S004"
-    advice = "Download the unit again with --force."
+    advice = "Run spxdata repair: it sets the damaged file aside and fetches its unit again."

@@ -14,6 +14,8 @@ CATALOG = f"{PRIVATE}/catalog.sqlite"
 STATUS = "status.json"
 QUARANTINE = f"{PRIVATE}/quarantine"
 RUNS = f"{PRIVATE}/runs"
+#: Where repair puts what it takes out of the archive, a folder for each time.
+ASIDE = f"{PRIVATE}/aside"
 #: What a temporary name ends with; nothing of this ending is ever part of the archive.
 PARTIAL = ".partial"
 

@@ -29,6 +29,8 @@ class Request:
         interval: The interval of all datasets that have a choice; each one's own for None.
         holes: Whether to ask at once for what lacks something, however lately it was asked for.
         only: What each trade date consists of, where that is not all datasets of the root; see `request_of`.
+        units: The only units that may be fetched, be they within the scope or not; their days' scopes stay what they
+            were. None for all within the scope.
 
     Raises:
         ConfigError: A dataset does not have the interval.
@@ -42,6 +44,7 @@ class Request:
     interval: str | None = None
     holes: bool = False
     only: Mapping[date, tuple[Day, ...]] = field(default_factory=dict)
+    units: frozenset[Unit] | None = None
 
     def __post_init__(self) -> None:
         """Refuse an interval that a dataset does not have; one that has no choice is not asked."""

@@ -140,6 +140,19 @@ class Storage(Protocol):
         """Remove a file; it is no error if there is none."""
         ...
 
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name, durably; a file that had it is replaced.
+
+        Raises:
+            FileNotFoundError: There is none.
+            StorageError: The disk is full or not writable.
+        """
+        ...
+
+    def unfinished(self) -> dict[str, int]:
+        """Return what interrupted writers left unfinished, or others are writing right now: name to bytes, sorted."""
+        ...
+
     def sweep(self) -> tuple[str, ...]:
         """Remove what interrupted writers left unfinished; return the names."""
         ...
@@ -233,6 +246,14 @@ class Catalog(Protocol):
 
     def documents(self, kind: str) -> dict[str, str]:
         """Return all documents of a kind by their keys."""
+        ...
+
+    def check(self) -> None:
+        """Read all of the record.
+
+        Raises:
+            CatalogCorrupt: Some of it is damaged.
+        """
         ...
 
     def close(self) -> None:

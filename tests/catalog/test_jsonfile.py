@@ -576,6 +576,14 @@ class MortalStorage:
         """Pass on."""
         self.inner.remove(path)
 
+    def move(self, path: str, to: str) -> None:
+        """Pass on."""
+        self.inner.move(path, to)
+
+    def unfinished(self) -> dict[str, int]:
+        """Pass on."""
+        return self.inner.unfinished()
+
     def sweep(self) -> tuple[str, ...]:
         """Pass on."""
         return self.inner.sweep()

@@ -21,6 +21,8 @@ VOLATILE = (
     (r"\b[\d.]+ (?:B|kB|MB|GB)\b", "SIZE"),
     (r"[\d,]+ records?\b", "N records"),
     (r"\bin [\d.]+ s\b", "in SECONDS"),
+    (r"SHA-256 [0-9a-f]{12}… instead of [0-9a-f]{12}…", "SHA-256 FOUND… instead of RECORDED…"),
+    (r"\b\d{8}T\d{12}(?=\b|_)", "STAMP"),
     (r" {3,}(?=N records|SIZE)", "  "),
     (r"(?<=Interrupted: )\d+ files? (.*) (?:is|are) safe", r"N files \1 are safe"),
 )

@@ -135,6 +135,14 @@ class TestUnits:
         catalog.record(outcome, NOW)
         assert catalog.outcome(outcome.unit) == outcome
 
+    def test_a_record_that_nobody_harmed_is_sound(self, catalog: Catalog) -> None:
+        """Empty, and with all there is."""
+        catalog.check()
+        catalog.record(stored(holes=(a_gap(), a_note())), NOW)
+        catalog.keep_contracts(a_contract_list(), "quote")
+        catalog.keep_documents("certificate", {"a": "{}"})
+        catalog.check()
+
     def test_a_record_outlives_the_process_that_made_it(self, reopen: Reopen) -> None:
         """What was recorded is there when the catalog is opened again."""
         with reopen() as first:

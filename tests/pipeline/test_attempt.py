@@ -415,6 +415,14 @@ class FailingStorage:
         """Remove a file."""
         self.storage.remove(path)
 
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name."""
+        self.storage.move(path, to)
+
+    def unfinished(self) -> dict[str, int]:
+        """Return what is unfinished."""
+        return self.storage.unfinished()
+
     def sweep(self) -> tuple[str, ...]:
         """Remove what is unfinished."""
         return self.storage.sweep()

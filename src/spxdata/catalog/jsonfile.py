@@ -27,6 +27,7 @@ two writes of a change sees that unit without its file, as after a kill.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -154,7 +155,21 @@ class JsonCatalog(LedgerCatalog):
             return {}
         document = self._document(path, text)
         with self._understanding(path):
-            return {key: dumped(value) for key, value in document["documents"].items()}
+            return _documents_of(document)
+
+    def check(self) -> None:
+        """Read all files of the record.
+
+        Raises:
+            CatalogCorrupt: One is none of ours, or damaged.
+        """
+        with self._lock:
+            self._book = None
+            self._current()
+            for path in filter(_KEPT.fullmatch, self._storage.names(PRIVATE)):
+                document = self._document(path, self._read(path) or b"")
+                with self._understanding(path):
+                    (entries.contracts_of if path.startswith(_CONTRACTS) else _documents_of)(document)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -350,12 +365,21 @@ def _with_file(outcome: Outcome, digest: str, file: Artifact | None) -> Outcome:
     return rules.bare(outcome.unit, outcome.state)
 
 
+def _documents_of(document: Entry) -> dict[str, str]:
+    return {key: dumped(value) for key, value in document["documents"].items()}
+
+
+_CONTRACTS: Final = f"{PRIVATE}/contracts/"
+# Names of contract lists and documents; a lease is neither.
+_KEPT: Final = re.compile(rf"{re.escape(_CONTRACTS)}[^/]+\.json|{re.escape(PRIVATE)}/(?!lease\.)\w+\.json")
+
+
 def _documents_path(kind: str) -> str:
     return f"{PRIVATE}/{kind}.json"
 
 
 def _contracts_path(root: str, trade_date: date, kind: str) -> str:
-    return f"{PRIVATE}/contracts/{trade_date:%Y%m%d}_{root}_{kind}.json"
+    return f"{_CONTRACTS}{trade_date:%Y%m%d}_{root}_{kind}.json"
 
 
 # Bytes of a file that tell whether it is the one we know: its first line, with its revision.

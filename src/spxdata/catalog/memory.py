@@ -64,6 +64,9 @@ class MemoryCatalog(LedgerCatalog):
         with self._lock:
             return dict(sorted(self._documents.get(kind, {}).items()))
 
+    def check(self) -> None:
+        """Do nothing: what this process holds in memory is what it put there."""
+
     @contextmanager
     def _reading(self) -> Iterator[Ledger]:
         with self._lock:

@@ -11,6 +11,7 @@ from spxdata.catalog.connection import PATIENCE, Connection
 from spxdata.catalog.holder import Hand
 from spxdata.catalog.lease import Lease
 from spxdata.catalog.migrations import migrate, require_current
+from spxdata.errors import CatalogCorrupt, StorageError
 from spxdata.model import ContractList, Day, DayStatus, Hole, Outcome, Scope, Unit, Verdict
 from spxdata.protocols import Clock
 
@@ -166,6 +167,31 @@ class SqliteCatalog:
         with self._connection.read() as catalog:
             found = catalog.execute("SELECT key, document FROM documents WHERE kind = ? ORDER BY key", (kind,))
             return {row["key"]: row["document"] for row in found}
+
+    def check(self) -> None:
+        """Read all of the record: SQLite's own pages, and what is written in them.
+
+        Raises:
+            CatalogCorrupt: Some of it is damaged.
+        """
+        path = self._connection.path
+        with self._connection.read() as catalog:
+            (said,) = catalog.execute("PRAGMA integrity_check(1)").fetchone()
+        if said != "ok":
+            raise CatalogCorrupt(f"the catalog is damaged: {path} ({said})")
+        try:
+            for status in self.days():
+                self.outcomes(status.day)
+            with self._connection.read() as catalog:
+                lists = catalog.execute("SELECT root, trade_date, kind FROM contract_lists").fetchall()
+            for root, trade_date, kind in lists:
+                self.contracts(root, date.fromisoformat(trade_date), kind)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:  # damaged within a cell: no SQLite sees that
+            raise CatalogCorrupt(f"the catalog is damaged: {path} ({error})") from error
+        except StorageError as error:
+            if type(error) is StorageError:  # text that is none, and the like
+                raise CatalogCorrupt(error.message) from error
+            raise
 
     def close(self) -> None:
         """Close the database; twice is no error."""

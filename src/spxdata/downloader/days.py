@@ -34,6 +34,9 @@ from spxdata.terminal.breaker import UNUSABLE
 #: What no other unit would fare better with. A Terminal that is not usable is waited for before it is raised.
 STOPS_THE_RUN: Final = (*UNUSABLE, OtherTerminal, StorageError, ConfigError)
 
+#: A scope of all expirations there are.
+_EVER: Final = Scope(100 * 366)
+
 _T = TypeVar("_T")
 
 
@@ -146,12 +149,15 @@ class Planner:
         except (TransientError, DataError, RefusedError) as error:
             return self._settled(whole, State.FAILED, error.message, error)
         scope = self._scope(day)
+        wanted = self._request.units
         units, judged = (
             (whole,)
             if is_day_wide(day)
             else tuple(day.unit(expiration) for expiration in expirations(day, asked, listed, roots_expirations))
-            for asked in (self._request.scope, scope)
+            for asked in (self._request.scope if wanted is None else _EVER, scope)
         )
+        if wanted is not None:
+            units = tuple(unit for unit in units if unit in wanted)
         superseded = known is not None and whole not in units
         plan = DayPlan(day, units, listed, scope, judged, fetched=fetched, superseded=superseded)
         plan.open = {unit for unit in units if self._is_due(unit, plan)}
@@ -169,7 +175,8 @@ class Planner:
     def _scope(self, day: Day) -> Scope:
         known = self.status(day)
         asked = self._request.scope
-        return known.scope if known and asked.within(known.scope, day.trade_date) else asked
+        keeps = self._request.units is not None
+        return known.scope if known and (keeps or asked.within(known.scope, day.trade_date)) else asked
 
     def _whole(self, whole: Unit) -> DayPlan:
         """Return the plan of a day that is one unit, and that one settled."""

@@ -89,9 +89,34 @@ class LocalStorage:
         with translated(file):
             file.unlink(missing_ok=True)
 
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name, durably; a file that had it is replaced.
+
+        Raises:
+            FileNotFoundError: There is none.
+            StorageError: The disk is full or not writable.
+        """
+        source, target = self._locate(path), self._locate(to)
+        with translated(source, but=(FileNotFoundError,)):
+            if not source.is_file():
+                raise FileNotFoundError(errno.ENOENT, "no such file", str(source))
+            _make_folder(target.parent)
+            source.replace(target)
+            _sync_folder(target.parent)  # first: a power failure in between may show both names, never none
+            _sync_folder(source.parent)
+
+    def unfinished(self) -> dict[str, int]:
+        """Return what interrupted writers left unfinished, or others are writing right now: name to bytes, sorted."""
+        found: dict[str, int] = {}
+        for name in self._all(""):
+            if name.endswith(PARTIAL):
+                with suppress(FileNotFoundError):  # its writer was through meanwhile
+                    found[name] = (self._root / name).stat().st_size
+        return found
+
     def sweep(self) -> tuple[str, ...]:
         """Remove what interrupted writers left unfinished; return the names. Only for the lease's holder."""
-        leftovers = tuple(name for name in self._all("") if name.endswith(PARTIAL))
+        leftovers = tuple(self.unfinished())
         for name in leftovers:
             file = self._root / name
             with translated(file):
