@@ -235,6 +235,10 @@ class Catalog(Protocol):
         """Return all documents of a kind by their keys."""
         ...
 
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
+        ...
+
     def close(self) -> None:
         """Release the catalog."""
         ...

@@ -167,6 +167,11 @@ class SqliteCatalog:
             found = catalog.execute("SELECT key, document FROM documents WHERE kind = ? ORDER BY key", (kind,))
             return {row["key"]: row["document"] for row in found}
 
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
+        with self._connection.write() as catalog:
+            catalog.executemany("DELETE FROM documents WHERE kind = ? AND key = ?", [(kind, key) for key in keys])
+
     def close(self) -> None:
         """Close the database; twice is no error."""
         self._connection.close()

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "download": "spxdata.cli.download",
     "status": "spxdata.cli.status",
     "coverage": "spxdata.cli.coverage",
+    "revisions": "spxdata.cli.revisions",
     "datasets": "spxdata.cli.datasets",
     "doctor": "spxdata.cli.doctor",
     "config": "spxdata.cli.config",
