@@ -17,6 +17,8 @@ TABLE = [
     ("run('--help')", HEAVY),
     ("run('download', '--help')", HEAVY),
     ("run('status', '--help')", HEAVY),
+    ("run('revisions', '--help')", HEAVY),
+    ("run('revisions', '--list')", HEAVY),  # no archive here
     ("run('emulator', '--help')", HEAVY),
     ("run('demo', '--help')", HEAVY),
     ("run('doctor', '--help')", HEAVY),

@@ -256,6 +256,10 @@ class Catalog(Protocol):
         """
         ...
 
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
+        ...
+
     def close(self) -> None:
         """Release the catalog."""
         ...

@@ -17,6 +17,7 @@ VOLATILE = (
     (r"\b([Pp]ort) \d{4,5}\b", r"\1 PORT"),
     (r"held by process \d+ \([^)]*\)", "held by process PID (COMMAND)"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "TIME"),
+    (r"~\d{8}T\d{12}Z", "~TIME"),
     (r"process \d+ on \S+ \(.*\), since", "process PID on HOST (COMMAND), since"),
     (r"\b[\d.]+ (?:B|kB|MB|GB)\b", "SIZE"),
     (r"[\d,]+ records?\b", "N records"),

@@ -304,14 +304,14 @@ class TestAdopt:
             assert adopt(storage, other, LISTED) is None
 
     @pytest.mark.usefixtures("artifact")
-    def test_a_file_of_other_columns_than_todays_is_refused(self, storage: LocalStorage, tmp_path: Path) -> None:
-        """Its schema version tells."""
+    def test_a_file_of_a_version_that_never_was_is_refused(self, storage: LocalStorage, tmp_path: Path) -> None:
+        """Its schema version tells; `test_versions` has those that were and those to come."""
         document = json.loads(pq.read_metadata(tmp_path / PATH).metadata[METADATA_KEY])
         buffer = io.BytesIO()
         table = pq.read_table(tmp_path / PATH, partitioning=None)
         with pq.ParquetWriter(buffer, table.schema) as writer:
             writer.write_table(table)
-            writer.add_key_value_metadata({METADATA_KEY: json.dumps({**document, "schema_version": 2})})
+            writer.add_key_value_metadata({METADATA_KEY: json.dumps({**document, "schema_version": 0})})
         put(storage, buffer.getvalue())
         assert adopt(storage, QUOTE_UNIT, LISTED) is None
 

@@ -133,11 +133,7 @@ class JsonCatalog(LedgerCatalog):
         """Keep JSON documents about the archive, each replacing an older one of its key."""
         self._require_writable()
         with self._lock:
-            kept = {**self._documents(kind), **documents}
-            found = {key: json.loads(kept[key]) for key in sorted(kept)}
-            text = dumped({"version": str(VERSION), "kind": kind, "documents": found}).encode() + b"\n"
-            if self._read(_documents_path(kind)) != text:
-                self._write(_documents_path(kind), text)
+            self._put_documents(kind, {**self._documents(kind), **documents})
 
     def documents(self, kind: str) -> dict[str, str]:
         """Return all documents of a kind by their keys.
@@ -147,6 +143,21 @@ class JsonCatalog(LedgerCatalog):
         """
         with self._lock:
             return self._documents(kind)
+
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
+        self._require_writable()
+        dropped = set(keys)
+        with self._lock:
+            kept = self._documents(kind)
+            if dropped & kept.keys():
+                self._put_documents(kind, {key: text for key, text in kept.items() if key not in dropped})
+
+    def _put_documents(self, kind: str, kept: Mapping[str, str]) -> None:
+        found = {key: json.loads(kept[key]) for key in sorted(kept)}
+        text = dumped({"version": str(VERSION), "kind": kind, "documents": found}).encode() + b"\n"
+        if self._read(_documents_path(kind)) != text:
+            self._write(_documents_path(kind), text)
 
     def _documents(self, kind: str) -> dict[str, str]:
         path = _documents_path(kind)

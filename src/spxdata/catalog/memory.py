@@ -1,6 +1,6 @@
 """The catalog in memory: for tests, dry runs and anything that needs no record afterwards."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -66,6 +66,12 @@ class MemoryCatalog(LedgerCatalog):
 
     def check(self) -> None:
         """Do nothing: what this process holds in memory is what it put there."""
+
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
+        with self._lock:
+            for key in keys:
+                self._documents.get(kind, {}).pop(key, None)
 
     @contextmanager
     def _reading(self) -> Iterator[Ledger]:

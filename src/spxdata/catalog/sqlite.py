@@ -193,6 +193,11 @@ class SqliteCatalog:
                 raise CatalogCorrupt(error.message) from error
             raise
 
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
+        with self._connection.write() as catalog:
+            catalog.executemany("DELETE FROM documents WHERE kind = ? AND key = ?", [(kind, key) for key in keys])
+
     def close(self) -> None:
         """Close the database; twice is no error."""
         self._connection.close()

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "coverage": "spxdata.cli.coverage",
     "verify": "spxdata.cli.verify",
     "repair": "spxdata.cli.repair",
+    "revisions": "spxdata.cli.revisions",
     "clean": "spxdata.cli.clean",
     "quarantine": "spxdata.cli.quarantine",
     "datasets": "spxdata.cli.datasets",
