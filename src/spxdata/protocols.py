@@ -92,6 +92,7 @@ class Terminal(Protocol):
 
         Raises:
             NoData: There are none.
+            TooLarge: This Terminal does not give single contracts of the dataset.
             TerminalError: It could not or would not answer.
         """
         ...

@@ -157,6 +157,7 @@ class Client(ABC):
 
         Raises:
             NoData: There are none.
+            TooLarge: This Terminal does not give single contracts of the dataset.
             TerminalError: It could not or would not answer.
         """
         part = whole_of(unit)._replace(expiration=contract.expiration, contract=(contract.strike, contract.right))
