@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spxdata.integrity.row_changes import SHOWN, RowChanges, with_values
+from spxdata.integrity.row_changes import SHOWN, RowChanges, row_changes, with_values
 from spxdata.model import Contract
 from spxdata.schema import DATASETS, Dataset
 from tests.pipeline.builders import CALL, CONTRACTS, PUT, QUOTE, Row, a_row, frame_of, moment, rows_of, unit_for

@@ -88,7 +88,7 @@ def row_changes(
     seen = _Seen(names, key)
     for before, after in _aligned(_canonical(old, names), _canonical(new, names), dataset.series):
         seen.take(before, after)
-    return seen.difference()
+    return seen.changes()
 
 
 def with_values(frames: Iterable[pl.DataFrame], dataset: Dataset) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ class _Seen:
                 self._columns[name] += count
         self._show(changed, removed, added)
 
-    def row_changes(self) -> RowChanges:
+    def changes(self) -> RowChanges:
         """Return what was found."""
         ordered = {name: self._columns[name] for name in self._values if self._columns[name]}
         counts = self._counts
