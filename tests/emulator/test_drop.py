@@ -16,7 +16,7 @@ def two_contracts(minutes: int = 10) -> Rows:
     zeros = np.zeros(2 * minutes, dtype=np.int32)
     which = np.repeat(np.array([0, 1], dtype=np.int32), minutes)
     minute = np.tile(np.arange(570, 570 + minutes, dtype=np.int32), 2)
-    return Rows((CALL, PUT), which, minute, zeros, zeros, zeros, zeros, zeros.astype(np.float64))
+    return Rows((CALL, PUT), which, minute * 60_000, zeros, zeros, zeros, zeros, zeros.astype(np.float64))
 
 
 def left(text: str, offset: int = 0) -> list[tuple[str, int]]:
@@ -77,7 +77,7 @@ def test_a_rule_concerns_only_what_it_names() -> None:
         ("strike", "'strike' is not one of"),
         ("right=C,right=P", "right is given twice"),
         ("right=X", "right=X must be one of C, P, CALL, PUT"),
-        ("dataset=trade", "dataset=trade must be one of quote, greeks"),
+        ("dataset=trades", "dataset=trades must be one of quote, trade, trade_quote"),
         ("date=16.1.2024", "date=16.1.2024 must be a date such as"),
         ("strike=abc", "strike=abc must be dollars"),
         ("strike=-5", "strike=-5 must be dollars"),

@@ -29,7 +29,7 @@ from spxdata.errors import ConfigError
         ({"do": "status", "status": 500, "body": 1}, "body = 1: must be a text"),
         ({"do": "status", "status": 500, "headers": {"a": 1}}, "headers = {'a': 1}: must be a table of texts"),
         ({"do": "zero_bytes", "dialect": "v4"}, "dialect = 'v4': must be v2 or v3"),
-        ({"do": "zero_bytes", "dataset": "trades"}, "dataset = 'trades': must be one of quote, greeks"),
+        ({"do": "zero_bytes", "dataset": "trades"}, "dataset = 'trades': must be one of quote, trade"),
         ({"do": "zero_bytes", "date": "soon"}, "date = 'soon': must be a date such as 2024-01-16"),
         ({"do": "zero_bytes", "strike": 0}, "strike = 0: must be dollars such as 4750"),
         ({"do": "zero_bytes", "strike": "high"}, "strike = 'high': must be dollars such as 4750"),

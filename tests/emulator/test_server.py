@@ -101,9 +101,10 @@ def test_rows_come_contract_by_contract_unsorted_with_minutes_rising(history: As
 
 
 def test_the_lists_name_exactly_what_history_serves(terminal: Emulator, ask: Ask) -> None:
-    for kind in ("quote", "trade"):
+    for kind in ("trade", "quote"):
         listed = ask(terminal, f"/option/list/contracts/{kind}", symbol="SPXW", date=DAY).rows
-        served = ask(terminal, QUOTE, symbol="SPXW", expiration="*", date=DAY, interval="1h").rows
+        asked = {"symbol": "SPXW", "expiration": "*", "date": DAY, "interval": "1h", "end_time": "16:15:00"}
+        served = ask(terminal, f"/option/history/{kind}", **asked).rows
 
         def keys(rows: list[dict[str, str]]) -> set[tuple[str, ...]]:
             return {(row["symbol"], row["expiration"], row["strike"], row["right"]) for row in rows}
@@ -417,6 +418,7 @@ def test_of_two_ports_both_or_none_are_taken() -> None:
         ({"min_seconds": -1}, "emulator min_seconds = -1: must be 0 or more"),
         ({"chain": "huge"}, "emulator chain = 'huge': must be one of small, full"),
         ({"tier": "gold"}, "emulator tier = 'gold': must be one of free, value, standard, professional"),
+        ({"index_tier": "gold"}, "emulator index_tier = 'gold': must be one of free, value, standard, professional"),
         ({"seed": -1}, "emulator seed = -1: must be 0 or more"),
         ({"replay": "/nowhere"}, "emulator replay directory '/nowhere' holds no recorded quotes"),
     ],

@@ -130,6 +130,64 @@ def test_recorded_quotes_in_csv(reference: Path, record_property: Figure) -> Non
     record_property("figure", f"Shape of v3 history/quote, CSV: {compared:,} recorded lines, all equal as text")
 
 
+def column_shapes(lines: list[str], skipped: int = 0) -> list[set[str]]:
+    """Give how the values of each column are written, without the first few columns."""
+    return [set(column) for column in zip(*(shapes(line)[skipped:] for line in lines), strict=True)]
+
+
+#: Requests of what has been recorded for one contract, or a few: path, recorded file, what stands before its rows that
+#: is written otherwise there, columns before those compared.
+RECORDED_ROWS = (
+    ("/option/history/trade", "realdata/recorded/option_history_trade.csv", 1, 0),
+    ("/option/history/trade_quote", "realdata/recorded/option_history_trade_quote.csv", 1, 0),
+    # The recorded row of 09:30 has five decimals.
+    ("/option/history/greeks/all", "realdata/recorded/option_history_greeks_all.csv", 2, 0),
+    # Expiration and strike were written by who recorded it.
+    ("/option/history/greeks/eod", "realdata/recorded/option_history_greeks_eod.csv", 1, 4),
+    ("/option/history/eod", "thetadata/samples/live_history_eod_AAPL_20250701_live.csv", 1, 0),
+    ("/option/history/eod", "thetadata/samples/live_history_eod_VIX_20240102_live_row.csv", 0, 0),
+)
+
+
+@pytest.mark.parametrize(("path", "file", "head", "skipped"), RECORDED_ROWS)
+def test_rows_are_written_as_recorded(
+    reference: Path, terminal: Emulator, record_property: Figure, path: str, file: str, head: int, skipped: int
+) -> None:
+    theirs = (reference / file).read_text().splitlines()
+    days = {"date": DAY, "start_date": DAY, "end_date": DAY}
+    answer = ask(terminal, path, symbol="SPXW", expiration="2024-01-19", interval="5m", **days)
+    ours = answer.text.splitlines()
+    if head:
+        assert ours[0] == theirs[0]
+    assert column_shapes(ours[1:], skipped) == column_shapes(theirs[head:], skipped)
+    record_property(
+        "figure", f"Shape of v3 {path}, CSV: {len(theirs) - head} recorded rows, all decimals written alike"
+    )
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("eod", {}), ("ohlc", {"interval": "1h"})])
+def test_reports_and_bars_in_json(
+    reference: Path, terminal: Emulator, record_property: Figure, kind: str, asked: dict[str, str]
+) -> None:
+    recorded = capture(reference, f"capture_option_history_{kind}")
+    days = {"date": DAY, "start_date": DAY, "end_date": DAY}
+    answer = ask(
+        terminal, f"/option/history/{kind}", symbol="SPXW", expiration="2024-01-19", format="json", **days, **asked
+    )
+    compare_capture(answer, recorded)
+
+    def forms(response: str) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for name, value in re.findall(r'"(\w+)":("[^"]*"|[^,}\s]+)', response):
+            found.setdefault(name, set()).add(shape(value))
+        return found
+
+    ours, theirs = forms(answer.text), forms(recorded["rawText"])
+    assert set(ours) == set(theirs)
+    assert all(theirs[name] <= ours[name] for name in theirs)
+    record_property("figure", f"Shape of v3 history/{kind}, JSON: {len(theirs)} fields written alike")
+
+
 #: Requests that make the emulator say what a real Terminal has been seen to say.
 ERRORS: dict[str, tuple[str, dict[str, str]]] = {
     "No data found for your request": (QUOTE, {"date": "2024-01-13"}),
@@ -205,6 +263,9 @@ def test_v2_no_data(reference: Path, v2: Emulator, record_property: Figure) -> N
 
 #: Recorded answers that are compared above.
 COMPARED = {
+    *(Path(file).name for _, file, _, _ in RECORDED_ROWS),
+    "capture_option_history_eod.json",
+    "capture_option_history_ohlc.json",
     "capture_option_history_quote.json",
     "capture_option_list_dates_quote.json",
     "capture_option_list_strikes.json",
@@ -220,21 +281,13 @@ COMPARED = {
 #: Recorded answers of paths the emulator does not serve, by the path.
 UNSERVED = {
     "calendar_open_today.csv": "/calendar/today",
-    "capture_option_history_eod.json": "/option/history/eod",
-    "capture_option_history_ohlc.json": "/option/history/ohlc",
     "index_at_time_price.csv": "/index/at_time/price",
-    "live_history_eod_AAPL_20250701_live.csv": "/option/history/eod",
-    "live_history_eod_VIX_20240102_live_row.csv": "/option/history/eod",
     "live_snapshot_open_interest_AAPL_2026-07.csv": "/option/snapshot/open_interest",
-    "option_history_greeks_all.csv": "/option/history/greeks/all",
-    "option_history_greeks_eod.csv": "/option/history/greeks/eod",
-    "option_history_trade.csv": "/option/history/trade",
     "option_history_trade_greeks_all.csv": "/option/history/trade_greeks/all",
     "option_history_trade_greeks_first_order.csv": "/option/history/trade_greeks/first_order",
     "option_history_trade_greeks_implied_volatility.csv": "/option/history/trade_greeks/implied_volatility",
     "option_history_trade_greeks_second_order.csv": "/option/history/trade_greeks/second_order",
     "option_history_trade_greeks_third_order.csv": "/option/history/trade_greeks/third_order",
-    "option_history_trade_quote.csv": "/option/history/trade_quote",
     "option_snapshot_ohlc.csv": "/option/snapshot/ohlc",
     "stock_history_eod.csv": "/stock/history/eod",
 }

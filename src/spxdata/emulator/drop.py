@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from spxdata.emulator.rows import Rows
+from spxdata.emulator.datasets import NAMES
+from spxdata.emulator.rows import Placed
 from spxdata.errors import ConfigError
 
 KEYS = ("dataset", "root", "date", "expiration", "strike", "right", "from", "to", "after")
-DATASETS = ("quote", "greeks")
+_Rows = TypeVar("_Rows", bound=Placed)
 _RIGHTS = {"C": "C", "P": "P", "CALL": "C", "PUT": "P"}
 
 
@@ -21,8 +23,8 @@ class DropRule:
     """One rule: a row that matches all that is given is left out.
 
     Attributes:
-        dataset: `quote` or `greeks`.
-        root: Option root.
+        dataset: One of `datasets.NAMES`.
+        root: Option root, or symbol of an index or a rate.
         day: Trade date.
         expiration: Expiration date.
         strike: In thousandths of a dollar.
@@ -42,21 +44,14 @@ class DropRule:
     last: int | None = None
     after: int | None = None
 
-    def concerns(self, dataset: str, root: str, day: date, expiration: date) -> bool:
+    def concerns(self, dataset: str, root: str, day: date, expiration: date | None) -> bool:
         """Tell whether a reply's rows of one expiration can match."""
         asked = ((self.dataset, dataset), (self.root, root), (self.day, day), (self.expiration, expiration))
         return all(wanted is None or wanted == given for wanted, given in asked)
 
-    def matches(self, rows: Rows, offset: int) -> npt.NDArray[np.bool_]:
+    def matches(self, rows: Placed, offset: int) -> npt.NDArray[np.bool_]:
         """Mark the rows to leave out; `offset` is how many rows of the reply came before them."""
-        fits = np.array(
-            [
-                self.strike in (None, contract.strike) and self.right in (None, contract.right)
-                for contract in rows.contracts
-            ],
-            dtype=np.bool_,
-        )
-        marked = fits[rows.which]
+        marked = self._contracts(rows)
         if self.first is not None:
             marked &= rows.minute >= self.first
         if self.last is not None:
@@ -65,8 +60,41 @@ class DropRule:
             marked &= np.arange(offset, offset + len(rows)) >= self.after
         return np.asarray(marked, dtype=np.bool_)
 
+    def _contracts(self, rows: Placed) -> npt.NDArray[np.bool_]:
+        """Mark the rows of contracts that fit; what belongs to no contract fits if none is named."""
+        if not rows.contracts:
+            return np.full(len(rows), self.strike is None and self.right is None)
+        fits = [
+            self.strike in (None, contract.strike) and self.right in (None, contract.right)
+            for contract in rows.contracts
+        ]
+        return np.array(fits, dtype=np.bool_)[rows.which]
 
-def kept(rows: Rows, rules: Sequence[DropRule], offset: int) -> Rows:
+
+class Sieve:
+    """The rules as they concern one reply: they count its rows.
+
+    Args:
+        rules: All rules there are.
+        dataset: What is asked for.
+        root: Of what.
+    """
+
+    def __init__(self, rules: Sequence[DropRule], dataset: str, root: str) -> None:
+        self._rules = rules
+        self._dataset = dataset
+        self._root = root
+        #: Rows of the reply so far, dropped or not.
+        self.seen = 0
+
+    def kept(self, rows: _Rows, day: date, expiration: date | None) -> _Rows:
+        """Give the rows that no rule leaves out; rows must come in the order of the reply."""
+        concerned = [rule for rule in self._rules if rule.concerns(self._dataset, self._root, day, expiration)]
+        offset, self.seen = self.seen, self.seen + len(rows)
+        return kept(rows, concerned, offset) if concerned else rows
+
+
+def kept(rows: _Rows, rules: Sequence[DropRule], offset: int) -> _Rows:
     """Give the rows that no rule leaves out."""
     keep = np.ones(len(rows), dtype=np.bool_)
     for rule in rules:
@@ -89,7 +117,7 @@ def parse_rule(text: str) -> DropRule:
             raise _bad(text, f"{key} is given twice")
         given[key] = value
     return DropRule(
-        dataset=_choice(text, given, "dataset", {name: name for name in DATASETS}),
+        dataset=_choice(text, given, "dataset", {name: name for name in NAMES}),
         root=given["root"].upper() if "root" in given else None,
         day=_day(text, given, "date"),
         expiration=_day(text, given, "expiration"),

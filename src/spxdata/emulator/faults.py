@@ -6,6 +6,7 @@ from datetime import date as Date  # noqa: N812 - a fault has a field of that na
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 
+from spxdata.emulator.datasets import NAMES
 from spxdata.errors import ConfigError
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -52,7 +53,8 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "cut_last_row": Action("The last row lacks its second half, in a reply that is whole by its framing."),
         "duplicate_rows": Action("The first so many rows come twice, byte for byte.", takes=("rows",)),
         "duplicate_with_other_values": Action(
-            "The first so many rows come twice, the second time with another value in one column (`ask` if not given).",
+            "The first so many rows come twice, the second time with another value in one column "
+            "(if not given `ask`, or the price the rows have instead).",
             takes=("rows", "column"),
         ),
         "repeat_page": Action(
@@ -96,7 +98,7 @@ class Fault:
         do: One of `ACTIONS`.
         dialect: `v2` or `v3`.
         path: Without the /v2 or /v3 before it; `*` stands for anything, as in `/option/list/*`.
-        dataset: `quote`, `greeks`, `symbols`, `expirations`, `strikes`, `dates`, `contracts` or `status`.
+        dataset: One of `datasets.NAMES`, or `symbols`, `expirations`, `strikes`, `dates`, `contracts` or `status`.
         root: Option root.
         date: Trade date.
         expiration: Expiration date.
@@ -299,7 +301,7 @@ def _truth(value: object) -> bool:
     return value
 
 
-_DATASETS = ("quote", "greeks", "symbols", "expirations", "strikes", "dates", "contracts", "status")
+_DATASETS = (*NAMES, "symbols", "expirations", "strikes", "dates", "contracts", "status")
 _DAY = (_day, "a date such as 2024-01-16 or 20240116")
 _LONG = (_between(0, 1e9), "seconds, 0 or more")
 _MANY = (_whole(1), "a whole number from 1 on")

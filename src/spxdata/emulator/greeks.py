@@ -1,4 +1,4 @@
-"""Implied volatility and first-order greeks as the vendor computes them: Black-Scholes, no dividends, from the mid."""
+"""Implied volatility and greeks as the vendor computes them: Black-Scholes, no dividends, from the mid."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +19,8 @@ NO_PRICE = 100.0
 _LEAST_TIME_VALUE = 1e-4
 _HIGHEST_VOLATILITY = 8.0
 _DECIMALS = 4
+#: Where the vendor cuts ultima off, on both sides of 0.
+_HIGHEST_ULTIMA = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,7 @@ def first_order(terms: Terms, sigma: Floats) -> FirstOrder:
     """Compute price and first-order greeks at volatilities above 0."""
     spot, t, rate = terms.spot, terms.t, terms.rate
     root_t = np.sqrt(t)
-    deviation = sigma * root_t
-    d1 = (np.log(spot / terms.strike) + rate * t) / deviation + 0.5 * deviation
+    d1, deviation = _distances(terms, sigma)
     density, n1 = density_and_cdf(d1)
     n2 = density_and_cdf(d1 - deviation)[1]
     # A put is a call less the forward: N(d) - 1 stands for N(d) in every formula below.
@@ -109,6 +110,12 @@ def first_order(terms: Terms, sigma: Floats) -> FirstOrder:
         epsilon=-held * t,
         lambda_=elasticity,
     )
+
+
+def _distances(terms: Terms, sigma: Floats) -> tuple[Floats, Floats]:
+    """Give d1 and volatility times square root of time, which it lies above d2."""
+    deviation = sigma * np.sqrt(terms.t)
+    return (np.log(terms.spot / terms.strike) + terms.rate * terms.t) / deviation + 0.5 * deviation, deviation
 
 
 def implied_volatility(terms: Terms, price: Floats, deviation: Floats | None = None) -> Floats:
@@ -145,7 +152,7 @@ def _solve(moneyness: Floats, target: Floats, start: Floats, highest: Floats, to
     for _ in range(60):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             log_price, slope = _log_price(moneyness, now)
-            below = log_price < target
+            below = ~(log_price >= target)  # a price that underflows has no logarithm: it is too low
             low = np.where(below, now, low)
             high = np.where(below, high, now)
             step = now - (log_price - target) / slope
@@ -226,6 +233,84 @@ def columns(terms: Terms, price: Floats, deviation: Floats | None = None) -> Gre
         implied_vol=sigma,
         iv_error=_printed(error),
     )
+
+
+def higher_orders(terms: Terms, sigma: Floats) -> dict[str, Floats]:
+    """Compute what a reply with all greeks has beyond the first order, unrounded, at volatilities above 0.
+
+    gamma, vanna, vomma and ultima are derivatives by the underlying's price and by volatility, per 1.00 of it; charm
+    is what delta changes by while a year passes; veta and color are what vega and gamma change by for a year more to
+    expiration. These two are the textbook's (Wikipedia, "Greeks (finance)", which the vendor names as its source),
+    and so in what its servers were recorded to answer; the examples of its documentation have other figures there.
+    Like those examples, and unlike the textbook, ultima stays within 100 of 0, and vera, speed, zomma and dual_gamma
+    are 0.
+    """
+    spot, t, rate = terms.spot, terms.t, terms.rate
+    d1, deviation = _distances(terms, sigma)
+    d2 = d1 - deviation
+    density = density_and_cdf(d1)[0]
+    n2 = density_and_cdf(d2)[1]
+    vega = spot * density * np.sqrt(t)
+    gamma = density / (spot * deviation)
+    product = d1 * d2
+    half_t = 0.5 / t
+    d1_by_t = rate / deviation - d2 * half_t
+    ultima = -vega / sigma**2 * (product * (1.0 - product) + d1**2 + d2**2)
+    nothing = np.zeros(len(sigma))
+    return {
+        "gamma": gamma,
+        "vanna": -density * d2 / sigma,
+        "charm": -density * d1_by_t,
+        "vomma": vega * product / sigma,
+        "veta": vega * (half_t - d1 * d1_by_t),
+        "vera": nothing,
+        "speed": nothing,
+        "zomma": nothing,
+        "color": -gamma * (half_t + d1 * d1_by_t),
+        "ultima": np.clip(ultima, -_HIGHEST_ULTIMA, _HIGHEST_ULTIMA),
+        "d1": d1,
+        "d2": d2,
+        "dual_delta": -np.exp(-rate * t) * np.where(terms.call, n2, n2 - 1.0),
+        "dual_gamma": nothing,
+    }
+
+
+def all_greeks(terms: Terms, price: Floats, deviation: Floats | None = None) -> dict[str, Floats]:
+    """Compute every column of a reply with all greeks from the price used: by its name and in its order there.
+
+    They are rounded as printed. The first-order columns, implied_vol and iv_error are those of `columns`; the others
+    are those of `higher_orders`, and 0 where there is no volatility.
+    """
+    first = columns(terms, price, deviation)
+    solved = first.implied_vol > 0
+    higher = higher_orders(terms, np.where(solved, first.implied_vol, 1.0))
+    return {
+        "delta": first.delta,
+        "theta": first.theta,
+        "vega": first.vega,
+        "rho": first.rho,
+        "epsilon": first.epsilon,
+        "lambda": first.lambda_,
+        **{name: _printed(np.where(solved, values, 0.0)) for name, values in higher.items()},
+        "implied_vol": first.implied_vol,
+        "iv_error": first.iv_error,
+    }
+
+
+def implied_volatilities(
+    terms: Terms, bid: Floats, mid: Floats, ask: Floats, deviation: Floats | None = None
+) -> dict[str, Floats]:
+    """Compute the columns of an implied-volatility reply, rounded as printed; prices in dollars, the mid cut to cents.
+
+    A price that has no volatility has 0; iv_error belongs to the mid and is 100 where there is none.
+    """
+    found = columns(terms, mid, deviation)
+    return {
+        "bid_implied_vol": _printed(implied_volatility(terms, bid, deviation)),
+        "implied_vol": found.implied_vol,
+        "ask_implied_vol": _printed(implied_volatility(terms, ask, deviation)),
+        "iv_error": found.iv_error,
+    }
 
 
 def _printed(values: Floats) -> Floats:

@@ -42,3 +42,11 @@ SPREADS = {
 def rate(day: date, rate_type: str = "sofr") -> float:
     """Give the continuous rate of a day as a fraction."""
     return _SOFR.get(day.year, _LATER) + SPREADS[rate_type]
+
+
+def percent(day: date, rate_type: str = "sofr") -> float:
+    """Give the rate of a business day in percent, with the four decimals the interest-rate reply prints.
+
+    It is the rate the greeks of that day are computed with.
+    """
+    return round(rate(day, rate_type) * 100, 4)

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from spxdata.emulator.rows import Contract, Floats, Ints, Rows
+from spxdata.emulator.rows import MS_A_MINUTE, Block, Contract, Floats, IndexReports, Ints, Rows, Tape
 from spxdata.errors import ConfigError
 
 _NAME = re.compile(r"(?P<root>[A-Z]+)_(?P<day>\d{8})_(?P<expiration>\d{8})\.csv")
 _NEEDED = ("strike", "right", "ms_of_day", "bid_size", "bid", "ask_size", "ask")
 _INDEX_FOLDER = "theta_v2_index_price"
-_MS_A_MINUTE = 60_000
+_INTEREST_FOLDER = "theta_v2_open_interest"
+_INDEX = "SPX"
 
 
 class RecordedMarket:
@@ -41,6 +42,7 @@ class RecordedMarket:
                 "such as SPXW_20210104_20210108.csv.",
             )
         self._index = directory.resolve().parent / _INDEX_FOLDER
+        self._interest = directory.resolve().parent / _INTEREST_FOLDER
 
     def roots(self) -> list[str]:
         """Give every root there is a file of."""
@@ -86,6 +88,40 @@ class RecordedMarket:
         keep = np.array([contract in chosen for contract in rows.contracts], dtype=np.bool_)
         yield rows.pick(keep[rows.which])
 
+    def ticks(self, root: str, day: date, expiration: date, wanted: Collection[Contract], step: int) -> Iterator[Rows]:
+        """Give nothing: only minutes are recorded."""
+        del root, day, expiration, wanted, step
+        yield from ()
+
+    def tapes(self, root: str, day: date, expiration: date, wanted: Collection[Contract]) -> Iterator[Tape]:
+        """Give nothing: no trades are recorded."""
+        del root, day, expiration, wanted
+        yield from ()
+
+    def traded(self, root: str, day: date, expiration: date) -> list[Contract]:
+        """Give nothing: no trades are recorded."""
+        del root, day, expiration
+        return []
+
+    def trade_days(self, root: str, expiration: date | None) -> list[date]:
+        """Give nothing: no trades are recorded."""
+        del root, expiration
+        return []
+
+    def open_interest(self, root: str, day: date, expiration: date) -> Block | None:
+        """Give the recorded open interest, where a file of it lies beside the directory."""
+        path = self._interest / f"{root}_{day:%Y%m%d}_{expiration:%Y%m%d}.csv"
+        return _read_interest(path) if path.is_file() else None
+
+    def index_reports(self, symbol: str, day: date) -> IndexReports | None:
+        """Give the recorded index, where a file of it lies beside the directory."""
+        path = _index_file(self._index, day)
+        if symbol != _INDEX or path is None:
+            return None
+        table = pl.read_csv(path)
+        time = _ints(table["ms_of_day"])
+        return IndexReports(time, table["price"].cast(pl.Float64).to_numpy(), int(time[0]), int(time[-1]))
+
 
 def _with_columns(path: Path) -> Path:
     """Give the file back if its header has what is needed."""
@@ -115,17 +151,30 @@ def _read(path: Path, index: Path | None) -> Rows:
     contracts = tuple(Contract(strike, right) for strike, right in pairs.iter_rows())
     table = table.join(pairs.with_row_index("which"), on=["strike", "right"], how="left", maintain_order="left")
     table = table.sort("which", maintain_order=True)
-    minute = _ints(table["ms_of_day"] // _MS_A_MINUTE)
+    minute = _ints(table["ms_of_day"] // MS_A_MINUTE)
     return Rows(
         contracts=contracts,
         which=_ints(table["which"]),
-        minute=minute,
+        time=minute * MS_A_MINUTE,
         bid=_cents(path, table["bid"]),
         ask=_cents(path, table["ask"]),
         bid_size=_ints(table["bid_size"]),
         ask_size=_ints(table["ask_size"]),
         spot=np.full(len(minute), np.nan) if index is None else _spots(index)[minute],
     )
+
+
+@lru_cache(maxsize=64)
+def _read_interest(path: Path) -> Block:
+    """Read one file of open interest."""
+    try:
+        table = pl.read_csv(path)
+    except pl.exceptions.PolarsError as error:
+        raise ConfigError(f"emulator replay file {str(path)!r} cannot be read: {error}") from error
+    contracts = tuple(Contract(strike, right) for strike, right in table.select("strike", "right").iter_rows())
+    time = _ints(table["ms_of_day"])
+    which = np.arange(len(contracts), dtype=np.int32)
+    return Block(contracts, which, time, {"timestamp": time, "open_interest": _ints(table["open_interest"])})
 
 
 def _ints(values: pl.Series) -> Ints:
@@ -145,5 +194,5 @@ def _spots(path: Path) -> Floats:
     """Give the index by minute of the day, NaN where it is not recorded."""
     table = pl.read_csv(path)
     spots = np.full(24 * 60, np.nan)
-    spots[_ints(table["ms_of_day"] // _MS_A_MINUTE)] = table["price"].cast(pl.Float64).to_numpy()
+    spots[_ints(table["ms_of_day"] // MS_A_MINUTE)] = table["price"].cast(pl.Float64).to_numpy()
     return spots

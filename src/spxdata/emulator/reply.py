@@ -30,7 +30,7 @@ class Asked:
     Attributes:
         dialect: `v2` or `v3`.
         path: Without the /v2 or /v3 before it; of a later page, that of the request it belongs to.
-        dataset: `quote`, `greeks`, the name of a list, `status`, or empty for an unknown path.
+        dataset: One of `datasets.NAMES`, the name of a list, `status`, or empty for an unknown path.
         key: Tells equal requests from others; the same whenever and in whatever order they come.
         root: Option root.
         day: Trade date.

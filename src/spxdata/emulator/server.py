@@ -42,6 +42,8 @@ class Emulator:
         seed: Everything made up follows from it.
         tier: The subscription the account pretends to have; it also says how many data requests are worked on at a
             time (v3 1, 2, 4, 8; v2 1, 1, 2, 4). 16 more wait, and the next is answered 429.
+        index_tier: The subscription for indices; None for the same as `tier`.
+        doubled_eod: Whether the reports of a day come twice, the earlier one before the later: seen in real answers.
         drop: Rules that leave rows out of replies, see `drop.py`.
         replay: Directory of recorded quotes to serve instead of a made-up market.
         port: Where to listen; 0 takes a free port.
@@ -73,6 +75,8 @@ class Emulator:
         chain: str = "small",
         seed: int = 1,
         tier: str = "professional",
+        index_tier: str | None = None,
+        doubled_eod: bool = False,
         drop: Sequence[str] = (),
         replay: str | Path | None = None,
         port: int = 0,
@@ -104,15 +108,18 @@ class Emulator:
         self._halt = threading.Event()
         self._pace = Pace(monotonic, sleep or self._halt.wait, min_seconds, retry_after)
         self._condition = Condition(status, monotonic, session_conflict=session_conflict)
-        market, rules = _market(chain, seed, replay), _rules(drop)
+        index_tier = tier if index_tier is None else index_tier
+        _one_of("index_tier", index_tier, TIERS)
+        market, rules = _market(chain, seed, replay, doubled_eod=doubled_eod), _rules(drop)
         habits = Habits(page_rows, page_header, page_expire, no_data_colon)
         speakers: dict[str, Callable[[], Speaker]] = {
             "v3": lambda: V3Terminal(
-                v3_routes.Desk(market, rules, Style(line_end, quoted), self._condition.status), tier
+                v3_routes.Desk(market, rules, Style(line_end, quoted), self._condition.status), tier, index_tier
             ),
             "v2": lambda: V2Terminal(
                 v2_routes.Desk(market, rules, V2_GREEKS_ROWS[v2_greeks_rows]),
                 tier,
+                index_tier,
                 habits,
                 self._condition.status,
                 monotonic,
@@ -273,8 +280,8 @@ def _at_least(key: str, value: float, least: int) -> None:
         raise ConfigError(f"emulator {key} = {value}: must be {least} or more")
 
 
-def _market(chain: str, seed: int, replay: str | Path | None) -> Market:
-    return SyntheticMarket(seed, chain) if replay is None else RecordedMarket(Path(replay))
+def _market(chain: str, seed: int, replay: str | Path | None, *, doubled_eod: bool) -> Market:
+    return SyntheticMarket(seed, chain, doubled_eod=doubled_eod) if replay is None else RecordedMarket(Path(replay))
 
 
 def _rules(texts: Sequence[str]) -> tuple[drop.DropRule, ...]:

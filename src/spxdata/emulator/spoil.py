@@ -11,6 +11,8 @@ from spxdata.errors import ConfigError
 #: An endless line grows by this much at a time.
 _ENDLESS = b"9" * 16_384
 _CONTRACT_FIELDS = 4
+#: Columns that change when none is named: the first of them that a reply has.
+_CHANGED = ("ask", "price", "close", "open_interest", "rate")
 
 
 def spoiled(fault: Fault, reply: Reply) -> Reply:
@@ -43,6 +45,11 @@ def _split(body: bytes, table: Table) -> tuple[list[bytes], list[bytes]]:
     return (lines[:1], lines[1:]) if table.headed else ([], lines)
 
 
+def _usual(table: Table) -> str:
+    """Give the column that changes when none is named."""
+    return next((name for name in _CHANGED if name in table.columns), _CHANGED[0])
+
+
 def _position(table: Table, column: str) -> int:
     if column not in table.columns:
         raise ConfigError(f"fault: the reply has no column {column!r}; it has {', '.join(table.columns)}")
@@ -62,7 +69,7 @@ def _twice(fault: Fault, body: bytes, table: Table) -> list[bytes]:
     doubled = [
         line
         for row in rows[:many]
-        for line in (row, other_values(row, table, fault.column or "ask") if changed else row)
+        for line in (row, other_values(row, table, fault.column or _usual(table)) if changed else row)
     ]
     return [*head, *doubled, *rows[many:]]
 
@@ -70,7 +77,7 @@ def _twice(fault: Fault, body: bytes, table: Table) -> list[bytes]:
 def _changed_page(fault: Fault, body: bytes, table: Table) -> list[bytes]:
     head, rows = _split(body, table)
     if fault.other_values:
-        rows = [other_values(row, table, fault.column or "ask") for row in rows]
+        rows = [other_values(row, table, fault.column or _usual(table)) for row in rows]
     return [*head, *rows]
 
 

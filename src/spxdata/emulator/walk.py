@@ -137,6 +137,21 @@ def minutes(seed: int, day: date) -> Day:
     return Day(spot, np.exp(fair), volatility, passed)
 
 
+@lru_cache(maxsize=8)
+def seconds(seed: int, day: date) -> Floats:
+    """Walk one trading day second by second from 09:30 to the close: at every minute where `minutes` is."""
+    state = minutes(seed, day)
+    length = int(np.argmax(state.passed >= 1.0))
+    random = generator(seed, "seconds", day.toordinal())
+    spread = state.spot[:length] * state.volatility[:length] * np.sqrt(np.diff(state.passed[: length + 1]) / 252.0)
+    steps = random.standard_normal((length, 60)) * (spread[:, np.newaxis] / np.sqrt(60.0))
+    part = np.arange(60) / 60.0
+    path = np.cumsum(steps, axis=1) - steps
+    path -= steps.sum(axis=1, keepdims=True) * part
+    path += state.spot[:length, np.newaxis] + np.diff(state.spot[: length + 1])[:, np.newaxis] * part
+    return np.append(np.round(path.ravel(), 2), state.spot[length])
+
+
 def _variance_passed(length: int) -> Floats:
     """Give the share of the session's variance that is over at each minute: a U, busy at both ends."""
     middle = (np.arange(length) + 0.5) / length

@@ -3,42 +3,55 @@
 from collections.abc import Mapping
 from datetime import date
 
-from spxdata.emulator.history import Query
+from spxdata.emulator.datasets import Dataset, Subject, Timing
 from spxdata.emulator.hours import CLOSE, OPEN
+from spxdata.emulator.query import Query
 from spxdata.emulator.rates import SPREADS
 from spxdata.emulator.reply import Refusal
+from spxdata.emulator.rows import MS_A_MINUTE
 
 #: What the vendor calls parameters it cannot use; only the status is known, the words are ours.
 INVALID = 473
+#: v3's words.
+TOO_SHORT = "Bulk history requests are limited to intervals of at least 1 minute."
 RIGHTS = {"C": "C", "P": "P"}
-_MS_A_MINUTE = 60_000
-_LAST_MINUTE = 24 * 60 - 1
+_LAST_MS = 24 * 60 * MS_A_MINUTE - 1
 _TRUTHS = {"true": True, "false": False}
 
 
-def history_query(parameters: Mapping[str, str], *, bulk: bool) -> Query:
-    """Read a history request: a whole chain, or a single contract.
+def history_query(parameters: Mapping[str, str], dataset: Dataset, *, bulk: bool) -> Query:
+    """Read a history request: a whole chain, or a single contract or index.
 
     Raises:
         Refusal: Something needed is missing, or cannot be read.
     """
-    expiration = needed(parameters, "exp")
-    if expiration == "0" and not bulk:
+    option = dataset.subject is Subject.OPTION
+    expiration = needed(parameters, "exp") if option else "0"
+    single = option and not bulk
+    if option and expiration == "0" and (single or not dataset.every_expiration):
         raise _invalid("exp", expiration)
-    first, last = (OPEN, CLOSE) if read_flag(parameters, "rth", default=True) else (0, _LAST_MINUTE)
+    day = _single_day(parameters)
+    step = _step(parameters, dataset.timing, bulk=bulk)
+    # Ticks know no regular hours.
+    regular = step > 0 and read_flag(parameters, "rth", default=True)
+    first, last = (OPEN * MS_A_MINUTE, CLOSE * MS_A_MINUTE) if regular else (0, _LAST_MS)
+    if option and expiration == "0" and step not in (0, MS_A_MINUTE):
+        raise _invalid("exp", expiration)
     return Query(
         root=needed(parameters, "root").upper(),
         expiration=None if expiration == "0" else _day("exp", expiration),
-        strike=None if bulk else read_count("strike", needed(parameters, "strike")),
-        right=None if bulk else _right(needed(parameters, "right")),
-        day=_single_day(parameters),
-        step=_step(parameters),
+        strike=read_count("strike", needed(parameters, "strike")) if single else None,
+        right=_right(needed(parameters, "right")) if single else None,
+        day=day,
+        until=day,
+        step=step,
         # Times that are given stand, whatever `rth` says.
-        first=-(-_ms(parameters, "start_time", first) // _MS_A_MINUTE),
-        last=_ms(parameters, "end_time", last) // _MS_A_MINUTE,
+        first=_ms(parameters, "start_time", first),
+        last=_ms(parameters, "end_time", last),
         max_dte=None,
         version="1",
         rate_type=_rate(parameters),
+        exclusive=read_flag(parameters, "exclusive"),
     )
 
 
@@ -116,12 +129,16 @@ def _single_day(parameters: Mapping[str, str]) -> date:
     return start
 
 
-def _step(parameters: Mapping[str, str]) -> int:
-    """Read `ivl` in milliseconds; ticks, which it means when left out, are not served here."""
+def _step(parameters: Mapping[str, str], timing: Timing, *, bulk: bool) -> int:
+    """Read `ivl` in milliseconds; 0, which it is when left out, means every tick: not of a chain, nor of bars."""
+    if timing not in (Timing.STEPS, Timing.BARS):
+        return 0
     ms = read_count("ivl", parameters.get("ivl", "0"))
-    if ms == 0 or ms % _MS_A_MINUTE:
+    if ms < MS_A_MINUTE and bulk:
+        raise Refusal(INVALID, f"{TOO_SHORT} ivl={ms}")
+    if (ms > MS_A_MINUTE and ms % MS_A_MINUTE) or (ms == 0 and timing is Timing.BARS):
         raise _invalid("ivl", str(ms))
-    return ms // _MS_A_MINUTE
+    return ms
 
 
 def _right(text: str) -> str:
@@ -130,9 +147,9 @@ def _right(text: str) -> str:
     return RIGHTS[text.upper()]
 
 
-def _ms(parameters: Mapping[str, str], name: str, default_minute: int) -> int:
+def _ms(parameters: Mapping[str, str], name: str, default: int) -> int:
     text = parameters.get(name)
-    return default_minute * _MS_A_MINUTE if text is None else read_count(name, text)
+    return default if text is None else read_count(name, text)
 
 
 def _rate(parameters: Mapping[str, str]) -> str:

@@ -1,19 +1,22 @@
-"""The paths the emulated v2 Terminal knows, each with its tier and its answer: one entry a dataset."""
+"""The paths the emulated v2 Terminal knows, each with its tier, its columns and its answer."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
+import numpy as np
 import polars as pl
 
 from spxdata.emulator import drop, history
+from spxdata.emulator.datasets import DATASETS, Dataset, Subject
 from spxdata.emulator.expirations import BOGUS
-from spxdata.emulator.history import Query
 from spxdata.emulator.hours import OPEN
+from spxdata.emulator.query import Query
 from spxdata.emulator.reply import Refusal
-from spxdata.emulator.rows import Market, Rows
+from spxdata.emulator.rows import MS_A_MINUTE, Block, Contract, Market
 from spxdata.emulator.v2 import wire
-from spxdata.emulator.v2.request import INVALID, history_query, needed, needed_day, read_flag
+from spxdata.emulator.v2.request import history_query, needed, needed_day, read_flag
 from spxdata.emulator.v2.wire import Shape
 
 NO_LIST_DATA = "No data for contract"
@@ -51,6 +54,7 @@ class Route:
         shape: How JSON holds them.
         file: How the name of a CSV attachment begins.
         counted: Whether it takes one of the account's places.
+        subject: Of whose subscription it is.
     """
 
     tier: str
@@ -59,23 +63,28 @@ class Route:
     file: str
     shape: Shape = Shape.FLAT
     counted: bool = False
+    subject: Subject = Subject.OPTION
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A kind of history rows.
+#: Gives contracts, or days: of quotes or of trades.
+_Listed = Callable[[Market, str, date, date], list[Contract]]
+_Days = Callable[[Market, str, date | None], list[date]]
 
-    Attributes:
-        name: What drop rules and faults call it.
-        every_expiration: Whether `exp=0` may be asked.
-        needs_index: Whether rows need the index.
-        make: Computes the columns between time and date, ready to print; `pretty` says how times are written.
-    """
-
-    name: str
-    every_expiration: bool
-    needs_index: bool
-    make: Callable[[Rows, Query, date, bool], dict[str, pl.Series]]
+#: Names v2 has for columns; the second time of a row is `ms_of_day2` wherever it stands.
+_RENAMED = {
+    "timestamp": "ms_of_day",
+    "trade_timestamp": "ms_of_day",
+    "created": "ms_of_day",
+    "last_trade": "ms_of_day2",
+    "quote_timestamp": "ms_of_day2",
+    "underlying_timestamp": "ms_of_day2",
+}
+#: Columns v2 does not have.
+_ABSENT = {"ohlc": ("vwap",), "greeks_eod": ("dual_delta", "dual_gamma")}
+#: What v2 tells of a trade besides, right after its price: nothing of note, for options.
+_FLAGS = {"condition_flags": 0, "price_flags": 1, "volume_type": 0, "records_back": 0}
+#: A column that stands right after another one in v2, not where v3 has it.
+_MOVED = {"trade_quote": ("quote_timestamp", "price")}
 
 
 def _roots(desk: Desk, _parameters: Parameters) -> Iterator[pl.DataFrame]:
@@ -93,13 +102,13 @@ def _strikes(desk: Desk, parameters: Parameters) -> Iterator[pl.DataFrame]:
     yield _some("strike", desk.market.strikes(root, needed_day(parameters, "exp")))
 
 
-def _dates(desk: Desk, parameters: Parameters) -> Iterator[pl.DataFrame]:
+def _dates(listed: _Days, desk: Desk, parameters: Parameters) -> Iterator[pl.DataFrame]:
     root = needed(parameters, "root").upper()
     expiration = needed_day(parameters, "exp") if "exp" in parameters else None
-    yield _some("date", [wire.day_int(day) for day in desk.market.days(root, expiration)])
+    yield _some("date", [wire.day_int(day) for day in listed(desk.market, root, expiration)])
 
 
-def _contracts(desk: Desk, parameters: Parameters) -> Iterator[pl.DataFrame]:
+def _contracts(listed: _Listed, desk: Desk, parameters: Parameters) -> Iterator[pl.DataFrame]:
     day = needed_day(parameters, "start_date")
     asked = parameters.get("root")
     roots = [root.strip().upper() for root in asked.split(",")] if asked else desk.market.roots()
@@ -107,7 +116,7 @@ def _contracts(desk: Desk, parameters: Parameters) -> Iterator[pl.DataFrame]:
         (root, expiration, contract)
         for root in roots
         for expiration in desk.market.live(root, day)
-        for contract in desk.market.contracts(root, day, expiration)
+        for contract in listed(desk.market, root, day, expiration)
     ]
     if not found:
         raise Refusal(472, f"No listed contracts for the date: {wire.day_int(day)}")
@@ -124,82 +133,73 @@ def _history(dataset: Dataset, *, bulk: bool) -> Answer:
     """Give what answers the history path of a dataset: chain or single contract."""
 
     def answer(desk: Desk, parameters: Parameters) -> Iterator[pl.DataFrame]:
-        query = history_query(parameters, bulk=bulk)
-        if query.expiration is None and not (dataset.every_expiration and query.step == 1):
-            raise Refusal(INVALID, "Invalid parameter: exp=0")
-        if dataset.needs_index and not desk.opening_greeks:
-            query = replace(query, first=max(query.first, OPEN + 1))
-        chosen = history.wanted(desk.market, query)
-        if not chosen or (dataset.needs_index and not desk.market.has_index(query.root, query.day)):
+        query = history_query(parameters, dataset, bulk=bulk)
+        if dataset.opens_late and not desk.opening_greeks:
+            query = replace(query, first=max(query.first, OPEN * MS_A_MINUTE + 1))
+        found = history.answered(desk.market, desk.rules, query, dataset)
+        if found is None:
             raise Refusal(472, NO_BULK_DATA if bulk else NO_SINGLE_DATA)
         pretty = read_flag(parameters, "pretty_time")
-        found = history.blocks(
-            desk.market, desk.rules, query, chosen, dataset=dataset.name, needs_index=dataset.needs_index
-        )
         for expiration, rows in found:
             yield _frame(dataset, query, expiration, rows, bulk=bulk, pretty=pretty)
 
     return answer
 
 
-def _frame(dataset: Dataset, query: Query, expiration: date, rows: Rows, *, bulk: bool, pretty: bool) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            **(wire.contracts(query.root, expiration, rows) if bulk else {}),
-            "ms_of_day": wire.times(rows.minute, pretty=pretty),
-            **dataset.make(rows, query, expiration, pretty),
-            "date": wire.dates(query.day, len(rows), pretty=pretty),
-        }
-    )
+def _frame(dataset: Dataset, query: Query, expiration: date, rows: Block, *, bulk: bool, pretty: bool) -> pl.DataFrame:
+    columns = wire.contracts(query.root, expiration, rows) if bulk else {}
+    for name in _order(dataset):
+        if name in _FLAGS:
+            columns[name] = pl.Series(np.full(len(rows), _FLAGS[name], dtype=np.int32))
+        else:
+            form = dataset.columns[name]
+            columns[_RENAMED.get(name, name)] = wire.printed(form, rows.columns[name], pretty=pretty)
+    columns["date"] = wire.dates(query.day, len(rows), pretty=pretty)
+    return pl.DataFrame(columns)
 
 
-def _quote_columns(rows: Rows, _query: Query, _expiration: date, _pretty: bool) -> dict[str, pl.Series]:  # noqa: FBT001 - as every dataset's
-    length = len(rows)
-    exchange = pl.repeat(history.EXCHANGE, length, eager=True)
-    condition = pl.repeat(history.CONDITION, length, eager=True)
-    return {
-        "bid_size": pl.Series(rows.bid_size),
-        "bid_exchange": exchange,
-        "bid": wire.prices(rows.bid / 100.0),
-        "bid_condition": condition,
-        "ask_size": pl.Series(rows.ask_size),
-        "ask_exchange": exchange,
-        "ask": wire.prices(rows.ask / 100.0),
-        "ask_condition": condition,
-    }
+def _order(dataset: Dataset) -> list[str]:
+    """Give the columns between contract and date, by v3's names and v2's own ones, in v2's order."""
+    absent = _ABSENT.get(dataset.name, ())
+    moved, after = _MOVED.get(dataset.name, ("", ""))
+    found: list[str] = []
+    for name in dataset.columns:
+        if name == moved or name in absent:
+            continue
+        found.append(name)
+        if name == "price" and dataset.subject is Subject.OPTION:
+            found += _FLAGS
+        if name == after:
+            found.append(moved)
+    return found
 
 
-def _greek_columns(rows: Rows, query: Query, expiration: date, pretty: bool) -> dict[str, pl.Series]:  # noqa: FBT001 - as every dataset's
-    computed = history.first_order(rows, query, expiration)
-    return {
-        "bid": wire.prices(rows.bid / 100.0),
-        "ask": wire.prices(rows.ask / 100.0),
-        "delta": wire.prices(computed.delta),
-        "theta": wire.prices(computed.theta),
-        "vega": wire.prices(computed.vega),
-        "rho": wire.prices(computed.rho),
-        "epsilon": wire.prices(computed.epsilon),
-        "lambda": wire.prices(computed.lambda_),
-        "implied_vol": wire.prices(computed.implied_vol),
-        "iv_error": wire.prices(computed.iv_error),
-        "ms_of_day2": wire.times(rows.minute, pretty=pretty),
-        "underlying_price": wire.prices(rows.spot),
-    }
+def _bulk(name: str, tier: str, word: str) -> dict[str, Route]:
+    """Give the path of a dataset's chains."""
+    answer = _history(DATASETS[name], bulk=True)
+    return {f"/bulk_hist/option/{word}": Route(tier, name, answer, word.upper(), Shape.BULK, counted=True)}
 
 
-_QUOTE = Dataset("quote", every_expiration=True, needs_index=False, make=_quote_columns)
-_GREEKS = Dataset("greeks", every_expiration=False, needs_index=True, make=_greek_columns)
+def _single(name: str, tier: str, word: str) -> dict[str, Route]:
+    """Give the path of a dataset's single contracts."""
+    answer = _history(DATASETS[name], bulk=False)
+    return {f"/hist/option/{word}": Route(tier, name, answer, word.upper(), counted=True)}
 
 
-def _history_routes(tier: str, dataset: Dataset) -> dict[str, Route]:
-    """Give the two paths of a dataset."""
-    file = dataset.name.upper()
-    return {
-        f"/bulk_hist/option/{dataset.name}": Route(
-            tier, dataset.name, _history(dataset, bulk=True), file, Shape.BULK, counted=True
-        ),
-        f"/hist/option/{dataset.name}": Route(tier, dataset.name, _history(dataset, bulk=False), file, counted=True),
-    }
+def _history_routes(
+    name: str, word: str, *, single_tier: str | None = None, bulk_tier: str | None = None
+) -> dict[str, Route]:
+    """Give both paths of a dataset; tiers are the dataset's where none is given."""
+    tier = DATASETS[name].tier
+    return {**_bulk(name, bulk_tier or tier, word), **_single(name, single_tier or tier, word)}
+
+
+def _contract_route(listed: _Listed) -> Route:
+    return Route("value", "contracts", partial(_contracts, listed), "CONTRACTS")
+
+
+def _date_route(listed: _Days) -> Route:
+    return Route("free", "dates", partial(_dates, listed), "DATES")
 
 
 #: Every path with rows, without the /v2 before it; status and pages are `terminal.py`'s.
@@ -207,10 +207,31 @@ ROUTES = {
     "/list/roots/option": Route("free", "symbols", _roots, "ROOTS"),
     "/list/expirations": Route("free", "expirations", _expirations, "EXPIRATIONS"),
     "/list/strikes": Route("free", "strikes", _strikes, "STRIKES"),
-    "/list/dates/option/quote": Route("free", "dates", _dates, "DATES"),
-    "/list/dates/option/trade": Route("free", "dates", _dates, "DATES"),
-    "/list/contracts/option/quote": Route("value", "contracts", _contracts, "CONTRACTS"),
-    "/list/contracts/option/trade": Route("value", "contracts", _contracts, "CONTRACTS"),
-    **_history_routes("value", _QUOTE),
-    **_history_routes("standard", _GREEKS),
+    "/list/dates/option/quote": _date_route(lambda market, root, expiration: market.days(root, expiration)),
+    "/list/dates/option/trade": _date_route(lambda market, root, expiration: market.trade_days(root, expiration)),
+    "/list/contracts/option/quote": _contract_route(
+        lambda market, root, day, expiration: market.contracts(root, day, expiration)
+    ),
+    "/list/contracts/option/trade": _contract_route(
+        lambda market, root, day, expiration: market.traded(root, day, expiration)
+    ),
+    **_history_routes("quote", "quote"),
+    **_history_routes("trade", "trade"),
+    **_history_routes("trade_quote", "trade_quote"),
+    **_history_routes("ohlc", "ohlc"),
+    **_history_routes("open_interest", "open_interest", bulk_tier="standard"),
+    **_history_routes("eod", "eod", bulk_tier="value"),
+    **_history_routes("greeks", "greeks"),
+    **_history_routes("greeks_second_order", "greeks_second_order"),
+    **_history_routes("greeks_all", "all_greeks"),
+    **_bulk("greeks_eod", "standard", "eod_greeks"),
+    **_single("implied_volatility", "standard", "implied_volatility"),
+    "/hist/index/price": Route(
+        "value",
+        "index_price",
+        _history(DATASETS["index_price"], bulk=False),
+        "PRICE",
+        counted=True,
+        subject=Subject.INDEX,
+    ),
 }

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import polars as pl
 
+from spxdata.emulator.datasets import Subject
 from spxdata.emulator.reply import Asked, Headers, Refusal, Reply, Table
 from spxdata.emulator.v2 import wire
 from spxdata.emulator.v2.pages import Answer, Paged, Pages
@@ -44,7 +45,8 @@ class V2Terminal:
 
     Args:
         desk: What answers are made from.
-        tier: The subscription of the account.
+        tier: The subscription of the account for options.
+        index_tier: Its subscription for indices.
         habits: What differs between Terminals.
         status: Tells how the Terminal stands with its servers.
         monotonic: Tells the time.
@@ -57,10 +59,17 @@ class V2Terminal:
     no_data = NO_BULK_DATA
 
     def __init__(
-        self, desk: Desk, tier: str, habits: Habits, status: Callable[[], str], monotonic: Callable[[], float]
+        self,
+        desk: Desk,
+        tier: str,
+        index_tier: str,
+        habits: Habits,
+        status: Callable[[], str],
+        monotonic: Callable[[], float],
     ) -> None:
         self._desk = desk
         self._tier = tier
+        self._tiers = {Subject.OPTION: tier, Subject.INDEX: index_tier}
         self._habits = habits
         self._status = status
         self._monotonic = monotonic
@@ -138,8 +147,8 @@ class V2Terminal:
         route = ROUTES.get(path)
         if route is None:
             raise Refusal(404, "No such request")
-        if TIERS.index(self._tier) < TIERS.index(route.tier):
-            raise Refusal(471, f"permissions/:This request needs an option {route.tier} subscription.")
+        if TIERS.index(self._tiers[route.subject]) < TIERS.index(route.tier):
+            raise Refusal(471, f"permissions/:This request needs an {route.subject.value} {route.tier} subscription.")
         answer = Answer(route.answer(self._desk, parameters), self._habits.page_rows)
         return Paged(self.asked(self.prefix + path, parameters), answer, parameters)
 

@@ -6,15 +6,13 @@ from datetime import date
 from enum import Enum
 from io import BytesIO
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from spxdata.emulator.rows import Contract, Rows
+from spxdata.emulator.datasets import Form
+from spxdata.emulator.rows import Block, Column, Contract
 
 LINE_END = "\r\n"
 CONTRACT = ("root", "expiration", "strike", "right")
-_MS_A_MINUTE = 60_000
 
 
 class Shape(Enum):
@@ -29,16 +27,22 @@ def day_int(day: date) -> int:
     return day.year * 10_000 + day.month * 100 + day.day
 
 
-def prices(values: npt.NDArray[np.float64]) -> pl.Series:
+def prices(values: Column) -> pl.Series:
     """Make numbers print with four decimals; they must already be rounded to it."""
     return pl.Series(values).cast(pl.Decimal(18, 4))
 
 
-def times(minute: npt.NDArray[np.int32], *, pretty: bool) -> pl.Series:
+def times(time: Column, *, pretty: bool) -> pl.Series:
     """Write milliseconds of the day, or `09:30:00.000`."""
-    if not pretty:
-        return pl.Series(minute).cast(pl.Int64) * _MS_A_MINUTE
-    return pl.Series([f"{m // 60:02d}:{m % 60:02d}:00.000" for m in minute.tolist()], dtype=pl.String)
+    clock = pl.Series(time).cast(pl.Int64)
+    return (clock * 1_000_000).cast(pl.Time).dt.to_string("%H:%M:%S%.3f") if pretty else clock
+
+
+def printed(form: Form, values: Column, *, pretty: bool) -> pl.Series:
+    """Write a column in v2's form: all prices and greeks have four decimals."""
+    if form is Form.TIME:
+        return times(values, pretty=pretty)
+    return pl.Series(values) if form is Form.COUNT else prices(values)
 
 
 def dates(day: date, length: int, *, pretty: bool) -> pl.Series:
@@ -46,7 +50,7 @@ def dates(day: date, length: int, *, pretty: bool) -> pl.Series:
     return pl.Series([day.isoformat() if pretty else day_int(day)]).new_from_index(0, length)
 
 
-def contracts(root: str, expiration: date, rows: Rows) -> dict[str, pl.Series]:
+def contracts(root: str, expiration: date, rows: Block) -> dict[str, pl.Series]:
     """Write the four columns that name the contract of every row."""
     which = pl.Series(rows.which).cast(pl.UInt32)
     return {

@@ -7,7 +7,7 @@ from itertools import groupby
 
 _CONTRACT_FIELDS = 4
 #: Every other column is a bare number.
-_TEXTS = frozenset({"symbol", "expiration", "right", "date", "timestamp", "underlying_timestamp"})
+_TEXTS = frozenset({"symbol", "expiration", "right", "date", "created", "last_trade"})
 
 
 def json_body(columns: Sequence[str], lines: Iterable[bytes], *, grouped: bool) -> bytes:
@@ -34,7 +34,7 @@ def _object(columns: Sequence[str], row: Sequence[str]) -> str:
 
 
 def _value(name: str, text: str) -> str:
-    if name not in _TEXTS:
+    if name not in _TEXTS and not name.endswith("timestamp"):
         return text
     # JSON drops the zeros of a fraction that CSV always prints.
-    return f'"{text.rstrip("0").rstrip(".") if name.endswith("timestamp") and "." in text else text}"'
+    return f'"{text.rstrip("0").rstrip(".") if "T" in text and "." in text else text}"'

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from urllib.parse import urlencode
 
+from spxdata.emulator.datasets import Subject
 from spxdata.emulator.reply import Asked, Headers, Refusal, Reply, Table
 from spxdata.emulator.v3 import wire
 from spxdata.emulator.v3.json_form import json_body
@@ -23,7 +24,8 @@ class V3Terminal:
 
     Args:
         desk: What answers are made from.
-        tier: The subscription of the account.
+        tier: The subscription of the account for options.
+        index_tier: Its subscription for indices.
     """
 
     name = "v3"
@@ -32,9 +34,10 @@ class V3Terminal:
     places: Mapping[str, int] = {"free": 1, "value": 2, "standard": 4, "professional": 8}
     no_data = "No data found for your request"
 
-    def __init__(self, desk: Desk, tier: str) -> None:
+    def __init__(self, desk: Desk, tier: str, index_tier: str) -> None:
         self._desk = desk
-        self._tier = tier
+        # Interest rates are everyone's.
+        self._tiers = {Subject.OPTION: tier, Subject.INDEX: index_tier, Subject.RATE: "free"}
 
     def asked(self, path: str, parameters: Mapping[str, str]) -> Asked:
         """Describe a request, whole path and parameters; what cannot be read is left out."""
@@ -69,17 +72,18 @@ class V3Terminal:
         route = ROUTES.get(path.removeprefix(self.prefix)) if path.startswith(self.prefix) else None
         if route is None:
             raise Refusal(404, "Not Found")
-        if TIERS.index(self._tier) < TIERS.index(route.tier):
+        tier = self._tiers[route.subject]
+        if TIERS.index(tier) < TIERS.index(route.tier):
             raise Refusal(
                 403,
-                f"Requesting an option endpoint requiring a {route.tier} subscription, "
-                f"but you only have a {self._tier.upper()} subscription.",
+                f"Requesting an {route.subject.value} endpoint requiring a {route.tier} subscription, "
+                f"but you only have a {tier.upper()} subscription.",
             )
         pieces = route.answer(self._desk, parameters)
         if not route.columns:
             return self.text(200, b"".join(pieces).decode())
         if parameters.get("format") == "json":
-            body = json_body(route.columns, pieces, grouped=route.streamed)
+            body = json_body(route.columns, pieces, grouped=route.grouped)
             return Reply(200, (("Content-Type", "application/json"), _SERVER), [body])
         return self._csv(route, pieces)
 
