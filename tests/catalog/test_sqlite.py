@@ -180,15 +180,6 @@ class TestSchema:
             ("failed", "SPX-T003", "once more", 4),
         ]
 
-    def test_a_file_belongs_to_one_unit(self, path: Path) -> None:
-        """A second unit with the same path is refused, and nothing of it is kept."""
-        with closing(SqliteCatalog(path)) as catalog:
-            catalog.record(stored(), NOW)
-            thief = stored(a_unit(root="SPX"), artifact=an_artifact())
-            with pytest.raises(StorageError, match="relative_path"):
-                catalog.record(thief, NOW)
-            assert catalog.outcome(thief.unit) is None
-
 
 class TestMigrations:
     """From any older schema to ours, whole or not at all."""

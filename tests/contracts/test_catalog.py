@@ -2,21 +2,21 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from spxdata.catalog.jsonfile import JsonCatalog
+from spxdata.catalog.memory import MemoryCatalog
 from spxdata.catalog.sqlite import SqliteCatalog
-from spxdata.errors import ArchiveBusy
+from spxdata.errors import ArchiveBusy, StorageError
 from spxdata.model import (
     Contract,
     ContractList,
@@ -31,6 +31,7 @@ from spxdata.model import (
     Verdict,
 )
 from spxdata.protocols import Catalog
+from spxdata.storage.local import LocalStorage
 from tests.builders import (
     EXPIRATION,
     NOW,
@@ -50,26 +51,43 @@ from tests.builders import (
     refused,
     stored,
 )
+from tests.catalog.documents import require_valid
 
-#: Every implementation: how to open the catalog of the archive in a folder, a new one or the same once more.
-CATALOGS: dict[str, Callable[[Path], Catalog]] = {
+#: Those that outlive their process: how to open the catalog of the archive in a folder, new or once more.
+PERSISTENT: dict[str, Callable[[Path], Catalog]] = {
     "sqlite": lambda folder: SqliteCatalog(folder / ".spxdata" / "catalog.sqlite"),
+    "json": lambda folder: JsonCatalog(LocalStorage(folder), folder),
 }
+
+#: Every implementation: how to open a new catalog for the archive in a folder.
+CATALOGS: dict[str, Callable[[Path], Catalog]] = {**PERSISTENT, "memory": lambda _: MemoryCatalog()}
 
 each_kind = pytest.mark.parametrize("kind", CATALOGS)
 
 
+@contextmanager
+def opened(kind: str, folder: Path) -> Iterator[Catalog]:
+    """Open a catalog; whatever JSON files it leaves must be as their schemas say."""
+    with closing(CATALOGS[kind](folder)) as catalog:
+        yield catalog
+    require_valid(folder)
+
+
 @pytest.fixture(params=CATALOGS)
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Catalog]:
-    """How to open one and the same catalog again."""
-    return lambda: CATALOGS[request.param](tmp_path)
-
-
-@pytest.fixture
-def catalog(reopen: Callable[[], Catalog]) -> Iterator[Catalog]:
+def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
     """A new catalog."""
-    with closing(reopen()) as opened:
-        yield opened
+    with opened(request.param, tmp_path) as new:
+        yield new
+
+
+#: Opens one and the same catalog, as often as it is called.
+Reopen = Callable[[], AbstractContextManager[Catalog]]
+
+
+@pytest.fixture(params=PERSISTENT)
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+    """How to open one and the same catalog again."""
+    return lambda: opened(request.param, tmp_path)
 
 
 def checksum(*outcomes: Outcome) -> str:
@@ -100,6 +118,8 @@ class TestUnits:
             stored(),
             stored(holes=(an_outage(), a_gap(), a_note()), notes=31, attempts=2, verified=False),
             stored(a_unit(dataset="open_interest", expiration=None)),
+            stored(a_unit(expiration=TRADE_DATE)),
+            stored(artifact=an_artifact(path="20240116/spxw_exp_20240119.csv", format="csv", compression="none")),
             stored(artifact=an_artifact(provenance=a_provenance(greeks_version=None, rate_type=None))),
             empty(),
             empty(a_unit(expiration=None)),
@@ -115,12 +135,23 @@ class TestUnits:
         catalog.record(outcome, NOW)
         assert catalog.outcome(outcome.unit) == outcome
 
-    def test_a_record_outlives_the_process_that_made_it(self, reopen: Callable[[], Catalog]) -> None:
+    def test_a_record_outlives_the_process_that_made_it(self, reopen: Reopen) -> None:
         """What was recorded is there when the catalog is opened again."""
-        with closing(reopen()) as first:
+        with reopen() as first:
             first.record(stored(holes=(a_gap(),)), NOW)
-        with closing(reopen()) as second:
+        with reopen() as second:
             assert second.outcome(a_unit()) == stored(holes=(a_gap(),))
+
+    def test_two_that_are_open_see_each_other_s_records(self, reopen: Reopen) -> None:
+        """At the time of each call, and neither writes over what the other wrote."""
+        with reopen() as one, reopen() as other:
+            one.record(failed(), NOW)
+            other.record(stored(a_unit(root="SPX")), NOW)
+            one.begin(a_unit(dataset="quote"), NOW)
+            for either in (one, other):
+                assert either.outcome(a_unit()) == failed()
+                assert either.outcome(a_unit(root="SPX")) == stored(a_unit(root="SPX"))
+                assert len(either.days()) == 3
 
     def test_another_zone_s_moment_is_the_same_moment(self, catalog: Catalog) -> None:
         """Moments are instants: they come back equal, in UTC."""
@@ -133,10 +164,22 @@ class TestUnits:
         assert outcome.artifact.created_at.utcoffset() == timedelta(0)
 
     def test_a_naive_moment_is_a_mistake(self, catalog: Catalog) -> None:
-        """Nobody can tell what it means."""
+        """Nobody can tell what it means; nothing is kept."""
+        naive = datetime(2024, 1, 16, 12, 0)  # noqa: DTZ001 - that is the point
         with pytest.raises(TypeError):
-            catalog.record(failed(), datetime(2024, 1, 16, 12, 0))  # noqa: DTZ001 - that is the point
-        assert catalog.outcome(a_unit()) is None
+            catalog.record(failed(), naive)
+        with pytest.raises(TypeError):
+            catalog.begin(a_unit(), naive)
+        with pytest.raises(TypeError):
+            catalog.begin_day(a_day(), a_scope(), naive)
+        with pytest.raises(TypeError):
+            catalog.end_day(a_day(), None, None, naive)
+        with pytest.raises(TypeError):
+            catalog.queue_days([a_day()], a_scope(), naive)
+        with pytest.raises(TypeError):
+            catalog.keep_contracts(a_contract_list(fetched_at=naive), "quote")
+        assert catalog.days() == ()
+        assert catalog.contracts("SPXW", TRADE_DATE, "quote") is None
 
     def test_the_last_record_counts(self, catalog: Catalog) -> None:
         """A new outcome replaces state, file and holes of the one before."""
@@ -197,6 +240,80 @@ class TestUnits:
         with pytest.raises(ValueError, match="exactly if it is stored"):
             catalog.record(nonsense, NOW)
         assert catalog.outcome(a_unit()) is None
+        assert catalog.days() == ()
+
+    def test_a_file_belongs_to_one_unit(self, catalog: Catalog) -> None:
+        """A second unit with the same path is refused, and nothing of it is kept, until the first has given it up."""
+        catalog.record(stored(), NOW)
+        thief = stored(a_unit(root="SPX"), artifact=an_artifact())
+        with pytest.raises(StorageError):
+            catalog.record(thief, NOW)
+        assert catalog.outcome(thief.unit) is None
+        assert len(catalog.days()) == 1
+        catalog.withdraw(a_unit())
+        catalog.record(thief, NOW)
+        assert catalog.outcome(thief.unit) == thief
+        catalog.forget(thief.unit)
+        catalog.record(stored(), NOW)
+        assert catalog.outcome(a_unit()) == stored()
+
+    def test_a_day_wide_file_is_no_expiration_s(self, catalog: Catalog) -> None:
+        """Not even of the one that expires that day."""
+        whole, expiring = (stored(a_unit(dataset="eod", expiration=day)) for day in (None, TRADE_DATE))
+        for outcome in (expiring, whole):
+            catalog.record(outcome, NOW)
+        assert catalog.outcomes(a_day(dataset="eod")) == (whole, expiring)
+
+
+class TestRefusals:
+    """refusals, what `spxdata datasets` tells of an account."""
+
+    def test_nothing_refused_is_nothing(self, catalog: Catalog) -> None:
+        """Neither failures nor files are refusals."""
+        for outcome in (failed(), stored(a_unit(root="SPX")), empty(a_unit(dataset="quote"))):
+            catalog.record(outcome, NOW)
+        assert catalog.refusals() == ()
+
+    def test_each_dataset_s_newest_refusal_counts(self, catalog: Catalog) -> None:
+        """By when it was recorded, whatever its trade date; sorted by dataset."""
+        early = refused(a_unit(dataset="trade", trade_date=date(2024, 1, 17)))
+        late = refused(a_unit(dataset="trade"), reason="still not")
+        quote = refused(a_unit(dataset="quote", expiration=None))
+        for outcome, minutes in ((late, 2), (early, 1), (quote, 0)):
+            catalog.record(outcome, NOW + timedelta(minutes=minutes))
+        assert catalog.refusals() == (quote, late)
+
+    def test_of_the_same_moment_the_later_unit_s_counts(self, catalog: Catalog) -> None:
+        """One of an expiration before the day's own."""
+        units = [a_unit(expiration=day) for day in (EXPIRATION, None, TRADE_DATE)]
+        for unit in units:
+            catalog.record(refused(unit), NOW)
+        assert catalog.refusals() == (refused(units[0]),)
+
+    def test_a_unit_that_is_refused_again_is_the_newest(self, catalog: Catalog) -> None:
+        """Its last answer counts, not its first."""
+        other = a_unit(expiration=TRADE_DATE)
+        for unit, minutes in ((other, 0), (a_unit(), 1), (other, 2)):
+            catalog.record(refused(unit), NOW + timedelta(minutes=minutes))
+        assert catalog.refusals() == (refused(other),)
+
+    def test_what_is_refused_no_more_is_none(self, catalog: Catalog) -> None:
+        """Asked again, answered otherwise, or forgotten: the next older one counts."""
+        units = [a_unit(expiration=EXPIRATION + timedelta(days=number)) for number in range(4)]
+        for number, unit in enumerate(units):
+            catalog.record(refused(unit), NOW + timedelta(minutes=number))
+        catalog.begin(units[3], NOW)
+        assert catalog.refusals() == (refused(units[2]),)
+        catalog.record(stored(units[2]), NOW)
+        assert catalog.refusals() == (refused(units[1]),)
+        catalog.forget(units[1])
+        assert catalog.refusals() == (refused(units[0]),)
+
+    def test_a_refetch_that_was_refused_leaves_a_file_and_no_refusal(self, catalog: Catalog) -> None:
+        """The unit stands on its old file."""
+        catalog.record(stored(), NOW)
+        catalog.record(refused(), NOW)
+        assert catalog.refusals() == ()
 
 
 class TestWithdrawal:
@@ -404,6 +521,16 @@ class TestContracts:
         catalog.keep_contracts(newer, "quote")
         assert catalog.contracts("SPXW", TRADE_DATE, "quote") == newer
 
+    def test_a_list_comes_back_sorted_and_in_utc(self, catalog: Catalog) -> None:
+        """However it was given."""
+        listed = a_contract_list()
+        elsewhere = NOW.astimezone(timezone(timedelta(hours=-5)))
+        catalog.keep_contracts(replace(listed, contracts=listed.contracts[::-1], fetched_at=elsewhere), "quote")
+        kept = catalog.contracts("SPXW", TRADE_DATE, "quote")
+        assert kept == listed
+        assert kept is not None
+        assert kept.fetched_at.utcoffset() == timedelta(0)
+
     def test_an_empty_list_is_a_list(self, catalog: Catalog) -> None:
         """Not the same as never asked."""
         nothing = a_contract_list(strikes=())
@@ -414,12 +541,18 @@ class TestContracts:
 class TestLease:
     """What one process can see of the lease; those of several are each implementation's own tests."""
 
-    def test_a_lease_is_held_once(self, reopen: Callable[[], Catalog], catalog: Catalog) -> None:
-        """Not even this process gets it twice, through the same catalog or another."""
-        with catalog.lease(FakeClock()), closing(reopen()) as other:
-            for busy in (catalog, other):
-                with pytest.raises(ArchiveBusy), busy.lease(FakeClock()):
-                    pytest.fail("the lease was given twice")
+    def test_a_lease_is_held_once(self, catalog: Catalog) -> None:
+        """Not even this process gets it twice; the holder keeps it."""
+        with catalog.lease(FakeClock()):
+            with pytest.raises(ArchiveBusy), catalog.lease(FakeClock()):
+                pytest.fail("the lease was given twice")
+            catalog.beat(NOW)
+
+    def test_a_lease_is_one_for_all_that_open_the_archive(self, reopen: Reopen) -> None:
+        """Nor through another catalog."""
+        with reopen() as catalog, catalog.lease(FakeClock()), reopen() as other:
+            with pytest.raises(ArchiveBusy), other.lease(FakeClock()):
+                pytest.fail("the lease was given twice")
             catalog.beat(NOW)
 
     def test_a_lease_is_given_back_at_the_end(self, catalog: Catalog) -> None:
@@ -496,7 +629,7 @@ class TestRoundTrips:
             reason=data.draw(words),
             ask_again=data.draw(st.none() | days_of_any_year),
         )
-        with TemporaryDirectory() as folder, closing(CATALOGS[kind](Path(folder))) as catalog:
+        with TemporaryDirectory() as folder, opened(kind, Path(folder)) as catalog:
             catalog.record(outcome, NOW)
             assert catalog.outcome(unit) == outcome
 
@@ -505,106 +638,6 @@ class TestRoundTrips:
     def test_any_contract_list_comes_back_equal(self, kind: str, listed: list[Contract], fetched_at: datetime) -> None:
         """Sorted, as lists are."""
         whole = ContractList("SPXW", TRADE_DATE, tuple(sorted(listed)), fetched_at)
-        with TemporaryDirectory() as folder, closing(CATALOGS[kind](Path(folder))) as catalog:
+        with TemporaryDirectory() as folder, opened(kind, Path(folder)) as catalog:
             catalog.keep_contracts(whole, "quote")
             assert catalog.contracts("SPXW", TRADE_DATE, "quote") == whole
-
-
-class CatalogMachine(RuleBasedStateMachine):
-    """A catalog beside a plain dict of what each unit must look like."""
-
-    kind = ""
-    units = st.builds(
-        a_unit,
-        trade_date=st.sampled_from([TRADE_DATE, date(2024, 1, 17)]),
-        dataset=st.sampled_from(["greeks", "quote"]),
-        expiration=st.sampled_from([None, EXPIRATION, date(2024, 2, 16)]),
-    )
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = TemporaryDirectory()
-        self.catalog = CATALOGS[self.kind](Path(self.folder.name))
-        self.model: dict[Unit, Outcome] = {}
-
-    def teardown(self) -> None:
-        """Leave nothing behind."""
-        self.catalog.close()
-        self.folder.cleanup()
-
-    @rule(unit=units)
-    def begin(self, unit: Unit) -> None:
-        """A download begins."""
-        self.catalog.begin(unit, NOW)
-        known = self.model.get(unit)
-        if known and known.artifact:
-            self.model[unit] = replace(known, state=State.DOWNLOADING)
-        else:
-            self.model[unit] = Outcome(unit, State.DOWNLOADING, attempts=0)
-
-    @rule(unit=units, rows=st.integers(0, 5), lacks=st.lists(holes, max_size=2))
-    def store(self, unit: Unit, rows: int, lacks: list[Hole]) -> None:
-        """A download ends with a file."""
-        artifact = an_artifact(unit, rows=rows, bytes=10 * rows, sha256=f"{rows:064x}")
-        self.model[unit] = stored(unit, artifact=artifact, holes=tuple(lacks))
-        self.catalog.record(self.model[unit], NOW)
-
-    @rule(unit=units, ending=st.sampled_from([failed, empty, refused]))
-    def miss(self, unit: Unit, ending: Callable[..., Outcome]) -> None:
-        """A download ends without a file."""
-        self.catalog.record(ending(unit), NOW)
-        known = self.model.get(unit)
-        self.model[unit] = replace(known, state=State.STORED) if known and known.artifact else ending(unit)
-
-    @rule(unit=units)
-    def withdraw(self, unit: Unit) -> None:
-        """A file is about to be replaced."""
-        self.catalog.withdraw(unit)
-        known = self.model.get(unit)
-        if known and known.artifact:
-            downloading = known.state is State.DOWNLOADING
-            state = State.DOWNLOADING if downloading else State.PENDING
-            self.model[unit] = Outcome(unit, state, attempts=0)
-
-    @rule(unit=units)
-    def forget(self, unit: Unit) -> None:
-        """A unit was none."""
-        self.catalog.forget(unit)
-        self.model.pop(unit, None)
-
-    @rule()
-    def reopen(self) -> None:
-        """The process ends and another one goes on."""
-        self.catalog.close()
-        self.catalog = CATALOGS[self.kind](Path(self.folder.name))
-
-    @invariant()
-    def units_stand_as_in_the_model(self) -> None:
-        """One by one and day by day."""
-        for unit, outcome in self.model.items():
-            assert self.catalog.outcome(unit) == outcome
-        for day in {unit.day for unit in self.model}:
-            of_day = [outcome for unit, outcome in self.model.items() if unit.day == day]
-            of_day.sort(key=lambda outcome: outcome.unit.expiration or date.min)
-            assert self.catalog.outcomes(day) == tuple(of_day)
-
-    @invariant()
-    def sums_are_those_of_the_model(self) -> None:
-        """Whatever happened last."""
-        statuses = self.catalog.days()
-        assert {unit.day for unit in self.model} <= {status.day for status in statuses}
-        for status in statuses:
-            of_day = [outcome for unit, outcome in self.model.items() if unit.day == status.day]
-            files = [outcome.artifact for outcome in of_day if outcome.artifact]
-            assert status.files == len(files)
-            assert status.bytes == sum(file.bytes for file in files)
-            assert status.rows == sum(file.rows for file in files)
-            assert status.attempts == sum(outcome.attempts for outcome in of_day)
-            assert status.checksum == (checksum(*of_day) if files else None)
-
-
-@each_kind
-def test_any_order_of_calls_agrees_with_a_plain_dict(kind: str) -> None:
-    """The model test: random calls, compared after each."""
-    machine: type[Any] = type("Machine", (CatalogMachine,), {"kind": kind})
-    run_state_machine_as_test(machine, settings=settings(deadline=None, max_examples=25, stateful_step_count=20))

@@ -1,89 +1,13 @@
-"""The lease in the SQLite catalog: who may write an archive, and when a dead holder's right passes on."""
+"""The lease in the SQLite catalog: one row, taken and renewed in a transaction."""
 
-import os
-import shlex
-import socket
 import sqlite3
-import sys
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 from uuid import uuid4
 
 from spxdata.catalog.connection import Connection
+from spxdata.catalog.holder import Holder, Process, lost, require_free
 from spxdata.catalog.rows import micros, moment
-from spxdata.errors import ArchiveBusy
-
-#: When a holder on another host counts as dead. A living one beats every 10 seconds; two minutes are more than a
-#: stalled network file system or clocks that differ by a minute explain, and less than a person waits.
-STALE_AFTER = timedelta(seconds=120)
-
-# Seconds by which two readings of one process's start may differ: some systems derive it from the wall clock.
-_CLOCK_PLAY = 2.0
-
-_LONGEST_COMMAND = 200
-
-
-class Process(NamedTuple):
-    """A process, told apart from a later one with the same number by its start.
-
-    The namespace keeps containers that share a host's name from taking each other's numbers for their own.
-    """
-
-    host: str
-    pid_namespace: str
-    pid: int
-    started: float
-
-    @classmethod
-    def current(cls) -> "Process":
-        """Return this process."""
-        import psutil  # type: ignore[import-untyped]
-
-        started = float(psutil.Process().create_time())
-        return cls(socket.gethostname(), _pid_namespace(), os.getpid(), started)
-
-    def shares_numbers_with(self, other: "Process") -> bool:
-        """Tell whether a process number means the same to both."""
-        return (self.host, self.pid_namespace) == (other.host, other.pid_namespace)
-
-    def runs(self) -> bool:
-        """Tell whether this process of our host still runs; one that we may not look at does."""
-        import psutil
-
-        try:
-            found = psutil.Process(self.pid)
-            if found.status() == psutil.STATUS_ZOMBIE:  # dead, and nobody has noticed
-                return False
-            return abs(float(found.create_time()) - self.started) <= _CLOCK_PLAY
-        except psutil.NoSuchProcess:
-            return False
-        except psutil.AccessDenied:
-            return True
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a lease, as its row says."""
-
-    process: Process
-    command: str
-    acquired_at: datetime
-    heartbeat: datetime
-
-    def alive(self, me: Process, now: datetime) -> bool:
-        """Tell whether the holder must be taken for alive: seen for ourselves, or else by its heartbeat."""
-        if self.process.shares_numbers_with(me):
-            return self.process.runs()
-        return now - self.heartbeat <= STALE_AFTER
-
-    def __str__(self) -> str:
-        return (
-            f"process {self.process.pid} on {self.process.host} ({self.command}), "
-            f"since {self.acquired_at:%Y-%m-%d %H:%M:%S} UTC, "
-            f"last heard of {self.heartbeat:%Y-%m-%d %H:%M:%S} UTC"
-        )
 
 
 class Lease:
@@ -100,12 +24,10 @@ class Lease:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._token = uuid4().hex
-        me = Process.current()
+        taker = Holder.current(now)
         with connection.write() as catalog:
-            holder = read_holder(catalog)
-            if holder is not None and holder.alive(me, now):
-                raise ArchiveBusy(f"{_archive(connection.path)} is being written by {holder}.")
-            catalog.execute(_TAKE, self._row(me, now))
+            require_free(_archive(connection.path), read_holder(catalog), taker)
+            catalog.execute(_TAKE, self._row(taker))
 
     def beat(self, at: datetime) -> None:
         """Say that the holder is alive, and when it started by the clock as it goes now.
@@ -118,27 +40,22 @@ class Lease:
             if catalog.execute(_BEAT, values).rowcount == 1:
                 return
             holder = read_holder(catalog)
-        taken = f"it is now written by {holder}" if holder else "nobody holds it now"
-        raise ArchiveBusy(
-            f"{_archive(self._connection.path)} is no longer ours to write: {taken}.",
-            hint="This run stopped writing. Run the same command again when the archive is free.",
-        )
+        raise lost(_archive(self._connection.path), holder)
 
     def release(self) -> None:
         """Give the lease back; one that was lost stays with its new holder."""
         with self._connection.write() as catalog:
             catalog.execute("DELETE FROM lease WHERE token = ?", (self._token,))
 
-    def _row(self, me: Process, now: datetime) -> dict[str, object]:
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    def _row(self, holder: Holder) -> dict[str, object]:
         return {
             "token": self._token,
-            "host": me.host,
-            "pid_namespace": me.pid_namespace,
-            "pid": me.pid,
-            "process_started": me.started,
-            "command": command[:_LONGEST_COMMAND],
-            "at": micros(now),
+            "host": holder.process.host,
+            "pid_namespace": holder.process.pid_namespace,
+            "pid": holder.process.pid,
+            "process_started": holder.process.started,
+            "command": holder.command,
+            "at": micros(holder.acquired_at),
         }
 
 
@@ -164,14 +81,6 @@ def read_holder(catalog: sqlite3.Connection) -> Holder | None:
     )
 
 
-def _archive(catalog: Path) -> str:
-    """Return how to call the archive of a catalog at <archive>/.spxdata/catalog.sqlite."""
-    return f"The archive {catalog.parent.parent}"
-
-
-def _pid_namespace() -> str:
-    """Return the name of the space this process's number is counted in; empty where there is only one."""
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
+def _archive(catalog: Path) -> Path:
+    """Return the archive of a catalog at <archive>/.spxdata/catalog.sqlite."""
+    return catalog.parent.parent

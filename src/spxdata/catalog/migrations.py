@@ -220,8 +220,40 @@ _FIRST_SCHEMA = Migration(
     ),
 )
 
+_DOCUMENTS = Migration(
+    "documents about the archive",
+    (
+        """
+        CREATE TABLE documents (
+            kind     TEXT NOT NULL,
+            key      TEXT NOT NULL,
+            document TEXT NOT NULL,                       -- JSON
+            PRIMARY KEY (kind, key)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        -- What `spxdata coverage` certified, for research: SELECT trade_date FROM certificates WHERE complete.
+        CREATE VIEW certificates AS
+        SELECT
+            json_extract(document, '$.day.trade_date') AS trade_date,
+            json_extract(document, '$.day.root')       AS root,
+            json_extract(document, '$.day.dataset')    AS dataset,
+            json_extract(document, '$.day.interval')   AS interval,
+            json_extract(document, '$.verdict')        AS verdict,
+            json_extract(document, '$.complete')       AS complete,
+            json_extract(document, '$.scope.max_dte')  AS scope_max_dte,
+            json_extract(document, '$.units')          AS units,
+            json_extract(document, '$.stored')         AS stored,
+            json_extract(document, '$.rows')           AS record_count,
+            json_extract(document, '$.issued_at')      AS issued_at
+        FROM documents
+        WHERE kind = 'certificate'
+        """,
+    ),
+)
+
 #: Append only: a migration that was ever released is never edited.
-MIGRATIONS: tuple[Migration, ...] = (_FIRST_SCHEMA,)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST_SCHEMA, _DOCUMENTS)
 
 
 def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from hashlib import sha256
 
 from spxdata.model import Outcome, Scope, State, Unit, Verdict
@@ -36,10 +37,25 @@ def settled(known: Outcome | None, new: Outcome) -> Outcome:
 
 def withdrawn(known: Outcome) -> Outcome:
     """Return how a unit stands without its file: as never asked for, or still downloading."""
-    if known.artifact is None:
-        return known
-    state = State.DOWNLOADING if known.state is State.DOWNLOADING else State.PENDING
-    return Outcome(known.unit, state, attempts=0)
+    return known if known.artifact is None else bare(known.unit, known.state)
+
+
+def bare(unit: Unit, state: State) -> Outcome:
+    """Return how a unit stands whose file is on record no more."""
+    return Outcome(unit, State.DOWNLOADING if state is State.DOWNLOADING else State.PENDING, attempts=0)
+
+
+def refusals(recorded: Iterable[tuple[datetime, Outcome]]) -> tuple[Outcome, ...]:
+    """Return the newest refused outcome of each dataset, sorted by dataset.
+
+    Args:
+        recorded: How units stand, each with the moment it was recorded; of the same moment, the later unit counts.
+    """
+    refused = [(at, outcome) for at, outcome in recorded if outcome.state is State.REFUSED]
+    newest = {
+        outcome.unit.dataset: outcome for _, outcome in sorted(refused, key=lambda one: (one[0], *_place(one[1].unit)))
+    }
+    return tuple(newest[dataset] for dataset in sorted(newest))
 
 
 def stopped_word(error: str | None) -> str:
@@ -54,7 +70,22 @@ def day_word(verdict: Verdict | None, error: str | None) -> str:
     return "queued" if verdict is Verdict.NOT_PUBLISHED else "success"
 
 
+def in_utc(moment: datetime) -> datetime:
+    """Return the same moment in UTC.
+
+    Raises:
+        TypeError: It is naive: nobody can tell what it means.
+    """
+    if moment.utcoffset() is None:
+        raise TypeError(f"{moment} has no time zone.")
+    return moment.astimezone(UTC)
+
+
 def day_checksum(files: Iterable[tuple[str, str]]) -> str | None:
     """Return the SHA-256 over the sorted lines "path sha256" of a day's files; None if there are none."""
     lines = sorted(f"{path} {digest}\n" for path, digest in files)
     return sha256("".join(lines).encode()).hexdigest() if lines else None
+
+
+def _place(unit: Unit) -> tuple[date, str, str, date]:
+    return unit.trade_date, unit.root, unit.interval, unit.expiration or date.min

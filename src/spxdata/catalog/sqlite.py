@@ -1,17 +1,17 @@
 """The catalog as one SQLite database: every call is one transaction, readable while another process writes."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
 
 from spxdata.catalog import rows, rules
 from spxdata.catalog.connection import PATIENCE, Connection
+from spxdata.catalog.holder import Hand
 from spxdata.catalog.lease import Lease
 from spxdata.catalog.migrations import migrate, require_current
-from spxdata.errors import ArchiveBusy, SpxDataError
-from spxdata.model import ContractList, Day, DayStatus, Outcome, Scope, Unit, Verdict
+from spxdata.model import ContractList, Day, DayStatus, Hole, Outcome, Scope, Unit, Verdict
 from spxdata.protocols import Clock
 
 
@@ -33,7 +33,7 @@ class SqliteCatalog:
 
     def __init__(self, path: Path, *, read_only: bool = False, patience: float = PATIENCE) -> None:
         self._connection = Connection(path, read_only=read_only, patience=patience)
-        self._lease: Lease | None = None
+        self._hand = Hand()
         try:
             if read_only:
                 require_current(self._connection)
@@ -43,25 +43,13 @@ class SqliteCatalog:
             self._connection.close()
             raise
 
-    @contextmanager
-    def lease(self, clock: Clock) -> Iterator[None]:
+    def lease(self, clock: Clock) -> AbstractContextManager[None]:
         """Hold the right to write this archive.
 
         Raises:
             ArchiveBusy: A living process holds it, be it this one.
         """
-        lease = Lease(self._connection, clock.now())
-        self._lease = lease
-        try:
-            yield
-        except BaseException:
-            with suppress(SpxDataError):  # what ended the run matters more; a dead holder's lease passes on
-                lease.release()
-            raise
-        else:
-            lease.release()
-        finally:
-            self._lease = None
+        return self._hand.holding(lambda: Lease(self._connection, clock.now()))
 
     def beat(self, at: datetime) -> None:
         """Renew the lease.
@@ -69,9 +57,7 @@ class SqliteCatalog:
         Raises:
             ArchiveBusy: It is not held, or not any more.
         """
-        if self._lease is None:
-            raise ArchiveBusy("This process holds no lease of the archive.")
-        self._lease.beat(at)
+        self._hand.beat(at)
 
     def begin_day(self, day: Day, scope: Scope, at: datetime) -> None:
         """Note that a day's download begins; its verdict is open from now on."""
@@ -140,6 +126,15 @@ class SqliteCatalog:
         with self._connection.read() as catalog:
             return tuple(map(rows.status_of, catalog.execute(_DAYS, values)))
 
+    def refusals(self) -> tuple[Outcome, ...]:
+        """Return each dataset's newest outcome that is still refused, sorted by dataset."""
+        with self._connection.read() as catalog:
+            refused = [
+                (rows.moment(unit["recorded_us"]), rows.outcome_of(unit, _holes(catalog, unit["id"])))
+                for unit in catalog.execute(_GET_REFUSED)
+            ]
+        return rules.refusals(refused)
+
     def keep_contracts(self, contracts: ContractList, kind: str) -> None:
         """Keep a day's contract list, replacing an older one."""
         values = {
@@ -159,6 +154,18 @@ class SqliteCatalog:
                 return None
             lines = catalog.execute("SELECT * FROM contract_strikes WHERE list_id = ?", (found["id"],))
             return ContractList(root, trade_date, rows.contracts_of(lines), rows.moment(found["fetched_us"]))
+
+    def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
+        """Keep JSON documents about the archive, each replacing an older one of its key."""
+        values = [{"kind": kind, "key": key, "document": text} for key, text in documents.items()]
+        with self._connection.write() as catalog:
+            catalog.executemany(_PUT_DOCUMENT, values)
+
+    def documents(self, kind: str) -> dict[str, str]:
+        """Return all documents of a kind by their keys."""
+        with self._connection.read() as catalog:
+            found = catalog.execute("SELECT key, document FROM documents WHERE kind = ? ORDER BY key", (kind,))
+            return {row["key"]: row["document"] for row in found}
 
     def close(self) -> None:
         """Close the database; twice is no error."""
@@ -182,9 +189,11 @@ def _get(catalog: sqlite3.Connection, unit: Unit) -> Outcome | None:
 
 def _outcomes(catalog: sqlite3.Connection, key: rows.Values) -> tuple[Outcome, ...]:
     units = catalog.execute(_GET_UNITS, key).fetchall()
-    return tuple(
-        rows.outcome_of(unit, tuple(map(rows.hole_of, catalog.execute(_GET_HOLES, (unit["id"],))))) for unit in units
-    )
+    return tuple(rows.outcome_of(unit, _holes(catalog, unit["id"])) for unit in units)
+
+
+def _holes(catalog: sqlite3.Connection, unit_id: int) -> tuple[Hole, ...]:
+    return tuple(map(rows.hole_of, catalog.execute(_GET_HOLES, (unit_id,))))
 
 
 def _put(catalog: sqlite3.Connection, outcome: Outcome) -> int:
@@ -264,19 +273,37 @@ _DAYS = """
     ORDER BY trade_date, root, dataset, interval
 """
 
-_GET_UNITS = """
-    SELECT
+_UNIT_AND_FILE = """
         u.id, u.trade_date, u.root, u.dataset, u.interval, u.expiration_date,
         u.outcome, u.reason, u.code, u.ask_again, u.attempts, u.notes, u.verified,
         f.relative_path, f.size, f.checksum, f.content_hash, f.record_count, f.schema_version,
         f.format, f.compression, f.created_us,
         f.request, f.dialect, f.greeks_version, f.rate_type, f.fetched_us, f.spxdata_version
+"""
+
+_GET_UNITS = f"""
+    SELECT {_UNIT_AND_FILE}
     FROM expiration_status AS u
     LEFT JOIN file_inventory AS f ON f.unit_id = u.id
     WHERE u.trade_date = :trade_date AND u.root = :root AND u.dataset = :dataset AND u.interval = :interval
         AND (:every OR u.expiration_date IS :expiration_date)
     ORDER BY u.expiration_date NULLS FIRST
-"""
+"""  # noqa: S608 - made of nothing but constants
+
+# A unit is refused only by its last recorded outcome, which is its last line of history.
+_GET_REFUSED = f"""
+    SELECT {_UNIT_AND_FILE}, (
+        SELECT a.at_us
+        FROM attempts AS a
+        WHERE a.trade_date = u.trade_date AND a.root = u.root AND a.dataset = u.dataset AND a.interval = u.interval
+            AND a.expiration_date IS u.expiration_date
+        ORDER BY a.id DESC
+        LIMIT 1
+    ) AS recorded_us
+    FROM expiration_status AS u
+    LEFT JOIN file_inventory AS f ON f.unit_id = u.id
+    WHERE u.outcome = 'refused'
+"""  # noqa: S608 - made of nothing but constants
 
 _GET_FILES = """
     SELECT relative_path, checksum
@@ -324,6 +351,11 @@ _PUT_ATTEMPT = """
         (trade_date, root, dataset, interval, expiration_date, at_us, outcome, code, reason, attempts)
     VALUES
         (:trade_date, :root, :dataset, :interval, :expiration_date, :at, :outcome, :code, :reason, :attempts)
+"""
+
+_PUT_DOCUMENT = """
+    INSERT INTO documents (kind, key, document) VALUES (:kind, :key, :document)
+    ON CONFLICT (kind, key) DO UPDATE SET document = excluded.document
 """
 
 _PUT_LIST = """
