@@ -7,7 +7,7 @@ DEMO_DIR ?= demo-data
 export SPXDATA_REFERENCE ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check wheel-test full-day lock docs clean
+.PHONY: help demo test check wheel-test full-day sizes ticks lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ wheel-test: $(READY) ## Build the wheel and run the tests against it, with src o
 	rm -rf dist build/wheel-test
 	$(BIN)/python -m hatchling build -t wheel -d dist
 	mkdir -p build/wheel-test
-	cp -R tests scripts docs README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile requirements.lock build/wheel-test
+	cp -R tests scripts docs .env.example README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile requirements.lock build/wheel-test
 	$(PYTHON) -m venv build/wheel-test/.venv
 	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
@@ -44,6 +44,12 @@ wheel-test: $(READY) ## Build the wheel and run the tests against it, with src o
 
 full-day: $(READY) ## Download a full emulated day and print what it cost (docs/performance.md)
 	$(BIN)/python scripts/full_day.py
+
+sizes: $(READY) ## Store a full emulated day in every form, compare them, print their sizes (docs/performance.md)
+	$(BIN)/python scripts/sizes.py
+
+ticks: $(READY) ## Compare the memory that 2 and 20 million trades take (docs/performance.md)
+	$(BIN)/python scripts/tick_memory.py
 
 lock: $(READY) ## Pin the newest dependencies with their hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade \

@@ -12,14 +12,15 @@ DATE = "2024-01-16"
 COMMAND = [sys.executable, "-m", "spxdata"]
 
 
-def start_emulator(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+def start_emulator(folder: Path, dialect: str = "v3") -> tuple[subprocess.Popen[bytes], str]:
     """Start an emulated Terminal of its own process, and return it with its address."""
     port_file = folder / "port"
-    command = [*COMMAND, "emulator", "--chain", "full", "--seed", "1", "--port", "0", "--port-file", str(port_file)]
+    market = ["--dialect", dialect, "--chain", "full", "--seed", "1"]
+    command = [*COMMAND, "emulator", *market, "--port", "0", "--port-file", str(port_file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     if process.stdout is None or not process.stdout.readline():  # its first line comes once it listens
         raise SystemExit("the emulator did not start")
-    return process, f"http://127.0.0.1:{port_file.read_text().strip()}/v3"
+    return process, f"http://127.0.0.1:{port_file.read_text().strip()}/{dialect}"
 
 
 def main() -> int:

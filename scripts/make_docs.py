@@ -1,6 +1,7 @@
 """Writes the generated parts of the documentation; with --check, fails if one is out of date.
 
-A part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->`, or `<!-- generated: NAME:ARGUMENT -->`. What is
+explained by hand in docs/errors.md is checked for being there: each code has a section of its own, once.
 """
 
 import ast
@@ -11,17 +12,34 @@ from pathlib import Path
 
 import click
 
+import api_examples
 import spxdata
 from spxdata import flags, schema
+from spxdata.cli import templates
 from spxdata.cli.group import cli
 from spxdata.config import SETTINGS
 from spxdata.errors import SpxDataError
+from spxdata.observe.levels import ENDINGS, ENTRIES, Level
 from spxdata.pipeline import rules
 
 ROOT = Path(__file__).parent.parent
 SOURCE = Path(spxdata.__file__).parent  # the installed package: the tests run it without src too
-FILES = ("README.md", "docs/cli.md", "docs/data.md", "docs/settings.md")
-PART = re.compile(r"(<!-- generated: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+FILES = (
+    "README.md",
+    "docs/api-examples.md",
+    "docs/cli.md",
+    "docs/data.md",
+    "docs/errors.md",
+    "docs/logs.md",
+    "docs/settings.md",
+)
+WHOLE_FILES: dict[str, Callable[[], str]] = {".env.example": templates.dotenv}
+PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+)(?::(?P<argument>\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+#: A section of docs/errors.md: its heading is the code, its facts are generated, its explanation is not empty.
+SECTION = re.compile(
+    r"^## (?P<code>\S+)\n\n<!-- generated: error:(?P=code) -->\n.*?<!-- end -->\n\n(?P<why>\w.*?)(?=^## |\Z)",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -67,11 +85,35 @@ def datasets() -> str:
     for dataset in schema.DATASETS.values():
         columns = (schema.TRADE_DATE, *dataset.columns, schema.FLAGS)
         rows = [(f"`{column.name}`", column.kind.value, column.unit) for column in columns]
+        lacking = (
+            f" A v2 Terminal does not send {', '.join(dataset.v2.lacks)}: null."
+            if dataset.v2 and dataset.v2.lacks
+            else ""
+        )
         parts.append(
             f"### {dataset.name}\n\n`{dataset.path}`, from the {dataset.tier} subscription on; "
-            f"sorted by {', '.join(dataset.key)}.\n\n" + table(("column", "type", "unit"), rows)
+            f"sorted by {', '.join(dataset.order_at(dataset.interval)) or 'arrival'}.{lacking}\n\n"
+            + table(("column", "type", "unit"), rows)
         )
     return "\n\n".join(parts)
+
+
+def dataset_list() -> str:
+    """Return every dataset in a line."""
+    head = ("dataset", "what it is", "v3 tier", "v2 tier", "a file is", "intervals", "vendor has it since")
+    rows = [
+        (
+            f"[`{dataset.name}`](#{dataset.name})",
+            dataset.what,
+            dataset.tier if dataset.subject is schema.Subject.OPTION else f"{dataset.tier} ({dataset.subject})",
+            dataset.v2.tier if dataset.v2 else "not there",
+            f"an {dataset.unit_of}" if dataset.unit_of == "expiration" else f"a {dataset.unit_of}",
+            ", ".join(dataset.intervals),
+            dataset.since.isoformat(),
+        )
+        for dataset in schema.DATASETS.values()
+    ]
+    return table(head, rows)
 
 
 def row_flags() -> str:
@@ -115,46 +157,127 @@ def settings() -> str:
     )
 
 
-def error_table() -> str:
-    """Return every error with its code, exit code and hint."""
+def original_keys() -> str:
+    """Return what the keys of the original architecture document are called here."""
+    rows = [(f"`{setting.brief}`", f"`{key}`") for key, setting in SETTINGS.items() if setting.brief]
+    return table(("there", "here"), rows)
+
+
+def errors() -> dict[str, type[SpxDataError]]:
+    """Return every error that has a code of its own, by that code, sorted."""
     kinds: list[type[SpxDataError]] = [SpxDataError]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
+    own = (kind for kind in kinds[1:] if "code" in vars(kind))
+    return {kind.code: kind for kind in sorted(own, key=lambda kind: kind.code)}
+
+
+def happened(kind: type[SpxDataError]) -> str:
+    """Return what happened when an error is raised, in its own words."""
+    return (kind.__doc__ or "").split("\n", 1)[0]
+
+
+def error_table() -> str:
+    """Return every error with its code, exit code and hint."""
     rows = [
-        (f"`{kind.code}`", kind.__name__, str(kind.exit_code), (kind.__doc__ or "").split("\n", 1)[0], kind.advice)
-        for kind in kinds
-        if "code" in vars(kind) and kind is not SpxDataError
+        (f"[`{code}`](errors.md#{code.lower()})", kind.__name__, str(kind.exit_code), happened(kind), kind.advice)
+        for code, kind in errors().items()
     ]
-    return table(("code", "error", "exit", "what happened", "what to do"), sorted(rows))
+    return table(("code", "error", "exit", "what happened", "what to do"), rows)
+
+
+def error_facts(code: str) -> str:
+    """Return what an error's class says of it."""
+    kind = errors().get(code)
+    if kind is None:
+        return "There is no such error any more."
+    tried = {0: "not tried again", None: "tried again as often as `download.retries` allows"}
+    again = tried.get(kind.retries, f"tried again at most {kind.retries} times").replace("at most 1 times", "once")
+    facts = f"**{kind.__name__}**, exit code {kind.exit_code}, {again}. {happened(kind)}"
+    return f"{facts}\n\n> {kind.advice}" if kind.advice else facts
+
+
+def unexplained(text: str) -> list[str]:
+    """Return what is wrong with the sections of docs/errors.md.
+
+    Args:
+        text: The document.
+    """
+    explained = [match["code"] for match in SECTION.finditer(text)]
+    headings = re.findall(r"^## (\S+)$", text, re.MULTILINE)
+    return [
+        *(f"{code} has no section that explains it" for code in errors() if code not in explained),
+        *(f"{code} has {headings.count(code)} sections" for code in sorted(set(headings)) if headings.count(code) > 1),
+        *(f"{code} is no error's code" for code in headings if code not in errors()),
+    ]
+
+
+def event_name(kind: type) -> str:
+    """Return what records call a class of events: day_planned."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def event_table() -> str:
+    """Return every event that is logged: who speaks, how urgently, and what it says."""
+    rows = []
+    for kind, entry in ENTRIES.items():
+        level = entry.level.name.lower() if isinstance(entry.level, Level) else "by how it went"
+        doc = (kind.__doc__ or "").split("\n", 1)[0]
+        rows.append((f"`{event_name(kind)}`", level, f"{entry.service}.{entry.operation}", doc))
+    return table(("event", "level", "service and operation", "what happened"), rows)
+
+
+def ending_table() -> str:
+    """Return how the log says that a run ended before its time."""
+    rows = [(kind.__name__, f"`{name}`", level.name.lower()) for kind, name, level in ENDINGS]
+    return table(("what ended the run", "event", "level"), rows)
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "api-examples": api_examples.text,
+    "dataset-list": dataset_list,
     "where": where,
     "commands": commands,
     "datasets": datasets,
     "flags": row_flags,
     "rules": rule_table,
     "settings": settings,
+    "original-keys": original_keys,
     "errors": error_table,
+    "events": event_table,
+    "endings": ending_table,
 }
+PARTS_OF: dict[str, Callable[[str], str]] = {"error": error_facts}
+
+
+def made(text: str) -> str:
+    """Return a document with its generated parts as they should be."""
+
+    def part(match: re.Match[str]) -> str:
+        name, argument = match["name"], match["argument"]
+        return f"{match[1]}{PARTS_OF[name](argument) if argument else PARTS[name]()}\n{match[4]}"
+
+    return PART.sub(part, text)
 
 
 def write_or_check() -> int:
     """Write or check all files."""
     check = "--check" in sys.argv[1:]
     stale = []
-    for name in FILES:
+    for name in (*FILES, *WHOLE_FILES):
         path = ROOT / name
-        text = path.read_text(encoding="utf-8")
-        made = PART.sub(lambda m: f"{m[1]}{PARTS[m['name']]()}\n{m[3]}", text)
-        if made != text:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        wanted = WHOLE_FILES[name]() if name in WHOLE_FILES else made(text)
+        if wanted != text:
             stale.append(name)
             if not check:
-                path.write_text(made, encoding="utf-8")
+                path.write_text(wanted, encoding="utf-8")
     if check and stale:
         print(f"out of date: {', '.join(stale)}; run `make docs`", file=sys.stderr)
-        return 1
-    return 0
+    wrong = unexplained((ROOT / "docs" / "errors.md").read_text(encoding="utf-8"))
+    if wrong:
+        print(f"docs/errors.md: {'; '.join(wrong)}", file=sys.stderr)
+    return 1 if wrong or (check and stale) else 0
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 
-from spxdata.model import ContractList, Unit
+from spxdata.model import Contract, ContractList, Unit
 from spxdata.protocols import Reply, Terminal
 
 #: Given a question and how often it was asked before: the error to raise, or None to pass it on.
@@ -78,4 +78,11 @@ class FaultyTerminal:
         """Raise what the script says, or pass on."""
         self._ask(unit, self.on_fetch)
         with self.inner.fetch(unit) as reply:
+            yield reply
+
+    @contextmanager
+    def single(self, unit: Unit, contract: Contract) -> Iterator[Reply]:
+        """Remember, and pass on."""
+        self.asked.append(contract)
+        with self.inner.single(unit, contract) as reply:
             yield reply

@@ -1,15 +1,14 @@
 import csv
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxdata.completeness import Grid, Presence, describe, hole_text, holes, verdict
+from spxdata.completeness import MINUTE_MS, Grid, Presence, Present, describe, expected, hole_text, holes, verdict
 from spxdata.model import Contract, Hole, HoleKind, Outcome, Right, State, Verdict
-from spxdata.schema import DATASETS
 from spxdata.sessions import session
 from tests.builders import EXPIRATION, TRADE_DATE, a_gap, a_note, a_unit, an_outage, stored
 
@@ -27,12 +26,18 @@ def grid(
     trade_date: date = TRADE_DATE,
     expiration: date = EXPIRATION,
     root: str = "SPXW",
-    step: int = 1,
+    interval: str = "1m",
 ) -> Grid:
-    """Return the minutes expected of a unit."""
+    """Return the points expected of a unit."""
     hours = session(root, trade_date, expiration)
     assert hours
-    return Grid.of(hours, DATASETS[dataset], step)
+    unit = a_unit(root=root, dataset=dataset, trade_date=trade_date, expiration=expiration, interval=interval)
+    return Grid.of(unit, hours)
+
+
+def spans(of: Grid, bits: int) -> list[tuple[int, int]]:
+    """Return the first and the last minute of each unbroken stretch."""
+    return [(stretch.first, stretch.last) for stretch in of.stretches(bits)]
 
 
 def runs_of(minutes: Iterable[int], step: int = 1) -> tuple[tuple[int, int], ...]:
@@ -46,20 +51,25 @@ def runs_of(minutes: Iterable[int], step: int = 1) -> tuple[tuple[int, int], ...
     return tuple((first, last) for first, last in found)
 
 
+def present(runs: Iterable[tuple[int, int]], ask: float = 5.0) -> Presence:
+    """Return what is there from stretches of minutes."""
+    return Presence(tuple((first * MINUTE_MS, last * MINUTE_MS) for first, last in runs), ask)
+
+
 def there(*missing: tuple[int, int], upto: int = LAST, ask: float = 5.0, step: int = 1) -> Presence:
     """Return a contract that is there from 09:31 on but for some stretches."""
     away = {minute for first, last in missing for minute in range(first, last + 1)}
-    return Presence(runs_of(set(range(570 + step, upto + 1, step)) - away, step), ask)
+    return present(runs_of(set(range(570 + step, upto + 1, step)) - away, step), ask)
 
 
 def found(
-    present: Mapping[Contract, Presence],
+    some: Present,
     of: Grid | None = None,
     listed: Iterable[Contract] | None = None,
 ) -> list[tuple[HoleKind, Contract | None, int | None, int | None]]:
     """Return a unit's holes as plain tuples; listed is what is present unless said otherwise."""
-    everything = frozenset(present if listed is None else listed)
-    return [(h.kind, h.contract, h.first, h.last) for h in holes(of or grid(), everything, present)]
+    everything = frozenset(contract for contract in (some if listed is None else listed) if contract)
+    return [(h.kind, h.contract, h.first, h.last) for h in holes(of or grid(), everything, some)]
 
 
 class TestGrid:
@@ -87,26 +97,64 @@ class TestGrid:
     ) -> None:
         """Never 09:30; to 16:15 of quotes, to 16:00 of greeks and on the last day; early closes 13:15 and 13:00."""
         it = grid(dataset, trade_date, expiration)
-        assert list(it.minutes(it.required)) == [required]
-        assert list(it.minutes(it.wished)) == ([wished] if wished else [])
-        assert it.last_required() == required[1]
+        assert spans(it, it.required) == [required]
+        assert spans(it, it.wished) == ([wished] if wished else [])
+        assert it.last_required() == required[1] * MINUTE_MS
+        assert it.absent is GAP
 
-    def test_other_intervals_have_their_own_points(self) -> None:
-        """Every fifth minute, the first of them at 09:35."""
-        it = grid(step=5)
-        assert list(it.minutes(it.required)) == [(575, 975)]
-        assert it.required.bit_count() == 81
-        assert it.last_required() == 975
+    @pytest.mark.parametrize(
+        ("interval", "first", "last", "points"),
+        [
+            ("5m", 575, 975, 81),
+            ("15m", 585, 975, 27),
+            ("30m", 600, 960, 13),
+            ("1h", 630, 930, 6),
+            ("1s", 570, 975, 24_300),
+            ("10ms", 570, 975, 2_430_000),
+        ],
+    )
+    def test_other_intervals_have_their_own_points(self, interval: str, first: int, last: int, points: int) -> None:
+        """Counted from 09:30; the close is one of them only where the interval divides the session."""
+        it = grid(interval=interval)
+        assert spans(it, it.required) == [(first, last)]
+        assert it.required.bit_count() == points
+        assert it.last_required() == last * MINUTE_MS
+
+    def test_points_below_a_minute_are_told_by_their_minute(self) -> None:
+        """Ten seconds that are missing in 10:00 are a stretch within that minute, ten seconds long."""
+        it = grid(interval="1s")
+        ten = 36_000_000
+        runs = ((34_201_000, ten - 1000), (ten + 10_000, 58_500_000))
+        (stretch,) = it.stretches(it.required & ~it.bits(Presence(runs, 1.0)))
+        assert (stretch.first, stretch.last, stretch.length) == (600, 600, 10_000)
+
+    @pytest.mark.parametrize(
+        ("dataset", "interval"),
+        [("trade", "tick"), ("trade_quote", "tick"), ("quote", "tick"), ("greeks", "tick"), ("eod", "1d")],
+    )
+    def test_what_is_no_grid_has_no_points(self, dataset: str, interval: str) -> None:
+        """Nobody knows when a trade must come; a report comes once."""
+        it = grid(dataset, interval=interval)
+        assert (it.required, it.wished) == (0, 0)
 
     @given(st.sets(st.integers(570, 975)))
     def test_minutes_and_bits_are_inverse(self, minutes: set[int]) -> None:
         """Whatever the minutes."""
         runs = runs_of(minutes)
-        assert tuple(grid().minutes(grid().bits(Presence(runs, 0.0)))) == runs
+        assert tuple(spans(grid(), grid().bits(present(runs)))) == runs
+
+    @given(st.sampled_from(["10s", "30s", "1m", "5m", "1h"]), st.sets(st.integers(0, 400), max_size=40))
+    def test_points_and_bits_are_inverse_at_every_interval(self, interval: str, points: set[int]) -> None:
+        """In milliseconds; lengths add up to the points that are there."""
+        it = grid(interval=interval)
+        runs = tuple((it.open + low * it.step, it.open + high * it.step) for low, high in runs_of(points))
+        bits = it.bits(Presence(runs))
+        assert {n for n in range(401) if bits >> n & 1} == points
+        assert sum(stretch.length for stretch in it.stretches(bits)) == len(points) * it.step
 
     def test_minutes_before_the_open_count_for_nothing(self) -> None:
         """A run that begins early counts from the open on."""
-        assert list(grid().minutes(grid().bits(Presence(((500, 520), (560, 572)), 1.0)))) == [(570, 572)]
+        assert spans(grid(), grid().bits(present(((500, 520), (560, 572)), 1.0))) == [(570, 572)]
 
 
 class TestRules:
@@ -114,7 +162,7 @@ class TestRules:
 
     def test_whole_contracts_lack_nothing(self) -> None:
         """The sentinel row at 09:30 is not required, nor is it in the way."""
-        assert found({CALL: there(), PUT: Presence(((570, 975),), 1.0)}) == []
+        assert found({CALL: there(), PUT: present(((570, 975),), 1.0)}) == []
 
     def test_a_minute_missing_in_every_contract_is_an_outage(self) -> None:
         """A single one is enough; it is named once, not per contract."""
@@ -165,7 +213,7 @@ class TestRules:
 
     def test_a_contract_of_nothing_but_the_sentinel_is_a_gap(self) -> None:
         """Without any ask there is no saying that it became worthless: a reply cut after 09:30 must not pass."""
-        assert found({CALL: Presence(((570, 570),), 0.0), PUT: there()}) == [(GAP, CALL, FIRST, LAST)]
+        assert found({CALL: present(((570, 570),), 0.0), PUT: there()}) == [(GAP, CALL, FIRST, LAST)]
 
     def test_after_sixteen_o_clock_quotes_must_be_there(self) -> None:
         """To 16:15, since the contract trades on."""
@@ -200,13 +248,13 @@ class TestRules:
 
     def test_rows_after_the_session_are_no_hole_and_fill_none(self) -> None:
         """Curb-session rows come and go."""
-        curb = Presence(((571, 700), (980, 1000)), 5.0)
+        curb = present(((571, 700), (980, 1000)))
         assert found({CALL: curb, PUT: there()}) == [(GAP, CALL, 701, LAST)]
 
     def test_without_a_list_only_what_came_is_judged(self) -> None:
         """A contract that never came cannot be missed."""
-        present = {CALL: there((700, 740)), PUT: there()}
-        assert [hole.kind for hole in holes(grid(), None, present)] == [GAP]
+        some: Present = {CALL: there((700, 740)), PUT: there()}
+        assert [hole.kind for hole in holes(grid(), None, some)] == [GAP]
 
     def test_a_contract_that_is_not_listed_is_judged_too(self) -> None:
         """It is there, so its minutes are expected."""
@@ -216,8 +264,109 @@ class TestRules:
     def test_at_other_intervals_minutes_are_counted_not_rows(self, points: int, kind: HoleKind) -> None:
         """6 points of 5 minutes are 30 minutes."""
         away = (600, 600 + 5 * (points - 1))
-        present = {CALL: there(away, step=5), PUT: there(step=5)}
-        assert found(present, grid(step=5)) == [(kind, CALL, *away)]
+        some: Present = {CALL: there(away, step=5), PUT: there(step=5)}
+        assert found(some, grid(interval="5m")) == [(kind, CALL, *away)]
+
+    @pytest.mark.parametrize(("points", "kind"), [(1800, NOTE), (1801, GAP)])
+    def test_seconds_are_counted_too(self, points: int, kind: HoleKind) -> None:
+        """1,800 points of a second are 30 minutes; the one after them is one too many."""
+        it, first = grid(interval="1s"), 660 * MINUTE_MS
+        runs = ((34_201_000, first - 1000), (first + points * 1000, 58_500_000))
+        result = holes(
+            it, frozenset({CALL, PUT}), {CALL: Presence(runs, 5.0), PUT: Presence(((34_201_000, 58_500_000),), 5.0)}
+        )
+        assert [(hole.kind, hole.contract, hole.first, hole.last) for hole in result] == [
+            (kind, CALL, 660, 689 + (points > 1800))
+        ]
+
+    def test_hours_are_too_long_to_miss_one(self) -> None:
+        """One point of an hour is more than 30 minutes."""
+        it = grid(interval="1h")
+        hours = [(it.open + n * it.step, it.open + n * it.step) for n in (1, 2, 4, 5, 6)]
+        result = holes(
+            it, None, {CALL: Presence(tuple(hours), 5.0), PUT: Presence(((it.open, it.last_required()),), 5.0)}
+        )
+        assert [(hole.kind, hole.contract, hole.first, hole.last) for hole in result] == [(GAP, CALL, 750, 750)]
+
+
+class TestTicks:
+    """Trades and tick quotes: nothing says when they must come."""
+
+    def test_a_contract_with_any_row_lacks_nothing(self) -> None:
+        """However few they are."""
+        assert holes(grid("trade", interval="tick"), frozenset({CALL}), {CALL: Presence()}) == ()
+
+    def test_a_listed_contract_without_a_trade_is_a_gap(self) -> None:
+        """It is on the list of those that traded."""
+        result = holes(grid("trade", interval="tick"), frozenset({CALL, PUT}), {CALL: Presence()})
+        assert result == (Hole(GAP, PUT, None, None),)
+
+
+class TestDaily:
+    """Reports: one a contract."""
+
+    @pytest.mark.parametrize(("dataset", "kind"), [("eod", GAP), ("greeks_eod", GAP), ("open_interest", NOTE)])
+    def test_a_listed_contract_without_a_report(self, dataset: str, kind: HoleKind) -> None:
+        """Of open interest it is normal: the exchange sends none of what has none."""
+        result = holes(grid(dataset, interval="1d"), frozenset({CALL, PUT}), {PUT: Presence()})
+        assert result == (Hole(kind, CALL, None, None),)
+        assert result[0].partial == (kind is GAP)
+
+
+class TestIndex:
+    """What has no contracts is one series."""
+
+    def test_a_whole_index_lacks_nothing(self) -> None:
+        """To 16:00; its quarter of an hour after it is wished."""
+        it = grid("index_price")
+        assert holes(it, None, {None: there()}) == ()
+        assert [(h.kind, h.first, h.last) for h in holes(it, None, {None: there(upto=CORE)})] == [(NOTE, 961, 975)]
+
+    @pytest.mark.parametrize(("length", "kind"), [(30, NOTE), (31, GAP)])
+    def test_more_than_thirty_missing_minutes_are_a_gap_of_no_contract(self, length: int, kind: HoleKind) -> None:
+        """There is no second series that an outage could be told by."""
+        away = (700, 700 + length - 1)
+        (hole,) = holes(grid("index_price"), None, {None: there(away, ask=0.0)})
+        assert hole == Hole(kind, None, *away)
+
+    def test_a_missing_tail_is_judged_by_its_length(self) -> None:
+        """Without an ask there is no saying that it became worthless."""
+        it = grid("index_price")
+        (hole, _) = holes(it, None, {None: there(upto=900, ask=0.0)})
+        assert hole == Hole(GAP, None, 901, CORE)
+        (hole, _) = holes(it, None, {None: there(upto=950, ask=0.0)})
+        assert hole == Hole(NOTE, None, 951, CORE)
+
+    def test_it_is_told_without_contracts(self) -> None:
+        """An index has rows, not contracts."""
+        assert hole_text(Hole(GAP, None, 700, 740)) == "all rows: 11:40-12:20"
+
+
+class TestExpected:
+    """Which of the listed contracts a unit must have."""
+
+    def test_a_units_own_contracts_are_all_expected(self) -> None:
+        """It has a session, or it would not be asked for."""
+        listed = frozenset({CALL, PUT})
+        assert expected(a_unit(), listed) is listed
+
+    def test_without_a_list_nothing_is(self) -> None:
+        """Whatever the unit."""
+        assert expected(a_unit(), None) is None
+        assert expected(a_unit(expiration=None), None) is None
+
+    def test_a_day_wide_unit_expects_only_what_still_trades(self) -> None:
+        """What has expired is listed at times."""
+        gone = CALL._replace(expiration=TRADE_DATE - timedelta(days=1))
+        today = CALL._replace(expiration=TRADE_DATE)
+        day_wide = a_unit(dataset="eod", interval="1d", expiration=None)
+        assert expected(day_wide, frozenset({gone, today, CALL})) == frozenset({today, CALL})
+
+    @pytest.mark.parametrize(("root", "trades"), [("SPXW", True), ("SPX", False)])
+    def test_an_am_settled_root_does_not_trade_on_its_last_day(self, root: str, trades: bool) -> None:
+        """It settled in the morning."""
+        day_wide = a_unit(root=root, trade_date=EXPIRATION, dataset="eod", interval="1d", expiration=None)
+        assert expected(day_wide, frozenset({CALL})) == (frozenset({CALL}) if trades else frozenset())
 
 
 minute_sets = st.builds(
@@ -249,18 +398,18 @@ class TestInvariants:
         minutes = {
             contract: set() if away is None else set(range(570, 976)) - away for contract, (away, _) in missing.items()
         }
-        present = {
-            contract: Presence(runs_of(there_), missing[contract][1])
+        some: Present = {
+            contract: present(runs_of(there_), missing[contract][1])
             for contract, there_ in minutes.items()
             if missing[contract][0] is not None
         }
-        result = holes(of, frozenset(missing), present)
-        expected = {
-            m for bits in (of.required, of.wished) for low, high in of.minutes(bits) for m in range(low, high + 1)
+        result = holes(of, frozenset(missing), some)
+        required = {
+            m for bits in (of.required, of.wished) for low, high in spans(of, bits) for m in range(low, high + 1)
         }
         for contract in missing:
             whole = [hole for hole in result if hole.contract == contract and hole.first is None]
-            if contract not in present:
+            if contract not in some:
                 assert whole == [Hole(GAP, contract, None, None)]
                 assert [hole for hole in result if hole.contract == contract] == whole
                 continue
@@ -271,19 +420,19 @@ class TestInvariants:
                 if hole.contract in {None, contract} and hole.first is not None and hole.last is not None
                 for minute in range(hole.first, hole.last + 1)
             ]
-            assert sorted(named) == sorted(expected - minutes[contract])
+            assert sorted(named) == sorted(required - minutes[contract])
 
     @given(grids, units)
     def test_an_outage_is_missing_in_every_contract(
         self, of: Grid, missing: dict[Contract, tuple[set[int] | None, float]]
     ) -> None:
         """And there are at least two of them."""
-        present = {
-            contract: Presence(runs_of(set(range(570, 976)) - away), ask)
+        some: Present = {
+            contract: present(runs_of(set(range(570, 976)) - away), ask)
             for contract, (away, ask) in missing.items()
             if away is not None
         }
-        outages = [hole for hole in holes(of, frozenset(missing), present) if hole.kind is OUTAGE]
+        outages = [hole for hole in holes(of, frozenset(missing), some) if hole.kind is OUTAGE]
         for hole in outages:
             assert len(missing) > 1
             assert hole.contract is None
@@ -382,14 +531,13 @@ class Recorded:
             contract: {m: ask for m, ask in asks.items() if m not in set((without or {}).get(contract, ()))}
             for contract, asks in self.asks.items()
         }
-        present = {
-            contract: Presence(
-                runs_of(asks), [ask for m, ask in sorted(asks.items()) if ask > 0 and m <= of.last_required()][-1]
-            )
+        last = of.last_required() // MINUTE_MS
+        some: Present = {
+            contract: present(runs_of(asks), [ask for m, ask in sorted(asks.items()) if ask > 0 and m <= last][-1])
             for contract, asks in left.items()
             if asks
         }
-        return [hole for hole in holes(of, frozenset(self.asks), present) if hole.partial]
+        return [hole for hole in holes(of, frozenset(self.asks), some) if hole.partial]
 
     def whole(self) -> Contract:
         """Return a contract of which no minute is missing and which is worth more than 0.10 all day."""

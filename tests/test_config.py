@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxdata.config import FLAG_NAMES, RESERVED, SETTINGS, TIER_LIMITS, Settings, describe, load
+from spxdata.config import (
+    FLAG_NAMES,
+    RESERVED,
+    SETTINGS,
+    TIER_LIMITS,
+    LogSettings,
+    Settings,
+    describe,
+    load,
+    settings_file,
+)
 from spxdata.errors import ConfigError
 
 #: Two good texts and a bad one for every setting; `test_every_setting_is_sampled` fails while a new one has none.
@@ -28,14 +38,21 @@ SAMPLES: dict[str, tuple[str, str, str]] = {
     "terminal.pacing": ("0.2", "9", "fast"),
     "download.root": ("SPX", "NDXP", "sp x"),
     "download.dataset": ("quote", "greeks", "candles"),
+    "download.interval": ("tick", "5m", "2m"),
     "download.max_dte": ("0", "3650", "3651"),
     "download.concurrency": ("auto", "8", "9"),
     "download.retries": ("0", "10", "2.5"),
     "download.retry_wait": ("0", "0.25", "inf"),
     "storage.data_directory": ("archive", "/srv/spx data", " "),
+    "storage.format": ("csv", "parquet", "xlsx"),
+    "storage.numbers": ("decimal", "float64", "float32"),
+    "storage.catalog": ("json", "sqlite", "yaml"),
     "storage.sort_memory_mb": ("1", "512", "lots"),
     "greeks.version": ("1", "latest", "2"),
     "greeks.rate_type": ("treasury_m1", "treasury_y30", "libor"),
+    "log.format": ("json", "text", "xml"),
+    "log.file": ("spxdata.log", "/var/log/spx data.log", " "),
+    "log.level": ("trace", "fatal", "loud"),
 }
 
 #: From the lowest to the highest.
@@ -160,14 +177,21 @@ def test_defaults_are_the_documented_ones(tmp_path: Path) -> None:
         "terminal.pacing": "0.1",
         "download.root": "SPXW",
         "download.dataset": "greeks",
+        "download.interval": "auto",
         "download.max_dte": "60",
         "download.concurrency": "auto",
         "download.retries": "3",
         "download.retry_wait": "1",
         "storage.data_directory": "data",
+        "storage.format": "parquet",
+        "storage.numbers": "float64",
+        "storage.catalog": "sqlite",
         "storage.sort_memory_mb": "256",
         "greeks.version": "latest",
         "greeks.rate_type": "sofr",
+        "log.format": "auto",
+        "log.file": "auto",
+        "log.level": "auto",
     }
 
 
@@ -207,7 +231,6 @@ def test_an_address_loses_its_path_and_keeps_its_host(written: str, meant: str |
         "http://127.0.0.1:25503/v3/option/list",
         "http://127.0.0.1:25503/v3?x=1",
         "http://127.0.0.1:25503#v3",
-        "http://user@127.0.0.1",
         "http://127.0.0.1 :25503",
         "http://[::1",
         "file:///v3",
@@ -270,6 +293,9 @@ def test_toml_nonsense_is_refused(key: str, literal: str, tmp_path: Path) -> Non
         ("[download]\ndata_directory = 'x'", "download.data_directory", "Did you mean storage.data_directory?"),
         ("[download]\nmaxDTE = 7", "download.maxDTE", "Did you mean download.max_dte?"),
         ("[thetaData]\nbaseUrl = 'x'", "thetaData.baseUrl", "Did you mean terminal.url?"),
+        ("[storage]\nfileFormat = 'csv'", "storage.fileFormat", "Did you mean storage.format?"),
+        ("[storage]\nformt = 'csv'", "storage.formt", "Did you mean storage.format?"),
+        ("[log]\nformt = 'json'", "log.formt", "Did you mean log.format?"),
         ("concurrency = 7", "concurrency", "Did you mean download.concurrency?"),
         ("terminal = 'http://127.0.0.1'", "terminal", "Did you mean terminal.url?"),
         ("[terminal]\n[terminal.tier_]\nx = 1", "terminal.tier_", "Did you mean terminal.tier?"),
@@ -301,6 +327,94 @@ def test_an_unknown_variable_is_an_error(name: str, suggestion: str, tmp_path: P
     assert from_environment.hint == suggestion
     from_dotenv = refusal(tmp_path, dotenv=f"{name}=a secret")
     assert from_dotenv.message == f"{name} (from .env) is not a setting."
+
+
+#: Every key of the original architecture document, and what it is called here.
+ORIGINAL = {
+    "thetaData.baseUrl": "terminal.url",
+    "download.maxDTE": "download.max_dte",
+    "download.concurrentExpirations": "download.concurrency",
+    "download.retryAttempts": "download.retries",
+    "storage.dataDirectory": "storage.data_directory",
+    "storage.fileFormat": "storage.format",
+}
+
+
+def test_every_original_key_has_a_setting() -> None:
+    """And no setting claims another."""
+    assert {setting.brief: key for key, setting in SETTINGS.items() if setting.brief} == ORIGINAL
+
+
+@pytest.mark.parametrize("original", ORIGINAL)
+def test_an_original_key_leads_to_its_setting(original: str, tmp_path: Path) -> None:
+    """In the file, whose keys have cases, and as a variable, whose names have none."""
+    key = ORIGINAL[original]
+    assert refusal(tmp_path, toml=toml(original, "1")).hint == f"Did you mean {key}?"
+    (tmp_path / "spxdata.toml").unlink()
+    variable = f"SPXDATA_{original.upper().replace('.', '__')}"
+    assert refusal(tmp_path, environ={variable: "1"}).hint == f"Did you mean {SETTINGS[key].variable}?"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:hunter2@127.0.0.1:25503",
+        "http://hunter2@127.0.0.1:25503/v3",
+        "https://me:hunt/er2@hunter2@host",
+        "http://me:my hunter2@host",
+        "me:hunter2@127.0.0.1:25503",
+        "ftp://me:hunter2@host",
+        "http://me:@127.0.0.1",
+        "http://@127.0.0.1",
+    ],
+)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_an_address_with_a_password_is_refused_and_not_repeated(address: str, layer: str, tmp_path: Path) -> None:
+    """Wherever it comes from, and with words that say why."""
+    error = refusal(tmp_path, **layers_with("terminal.url", {layer: address}))
+    assert "user name or password" in error.message
+    assert "hunter2" not in error.message + error.hint
+    assert "er2" not in error.message
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_a_value_that_looks_like_a_credential_is_not_repeated(key: str, tmp_path: Path) -> None:
+    """Somebody pasted it into the wrong line; what is no path is refused."""
+    for value in ("api_key=hunter2\0", "http://me:hunter2@host\0"):
+        error = refusal(tmp_path, environ={SETTINGS[key].variable: value})
+        assert "hunter2" not in error.message
+
+
+def test_an_endless_value_is_not_repeated_to_its_end(tmp_path: Path) -> None:
+    """An error stays readable; a path that no system takes is refused at once."""
+    for key in ("storage.data_directory", "log.file", "download.root", "terminal.url"):
+        error = refusal(tmp_path, flags={key: "x" * 100_000})
+        assert len(error.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted", "on_stderr"),
+    [
+        (LogSettings(), False, False),
+        (LogSettings(format="json"), True, True),
+        (LogSettings(level="debug"), True, True),
+        (LogSettings(file=Path("x.log")), True, False),
+        (LogSettings(format="json", file=Path("x.log")), True, False),
+    ],
+)
+def test_a_log_is_wanted_as_soon_as_anything_is_said_of_it(
+    settings: LogSettings, *, wanted: bool, on_stderr: bool
+) -> None:
+    """Without a file it takes stderr."""
+    assert (settings.wanted, settings.on_stderr) == (wanted, on_stderr)
+
+
+def test_the_settings_file_is_where_it_would_be_read(tmp_path: Path) -> None:
+    """SPXDATA_CONFIG names another, in the environment or in .env."""
+    assert settings_file({}, tmp_path) == tmp_path / "spxdata.toml"
+    assert settings_file({"SPXDATA_CONFIG": "mine.toml"}, tmp_path) == tmp_path / "mine.toml"
+    (tmp_path / ".env").write_text("SPXDATA_CONFIG=yours.toml\n")
+    assert settings_file({}, tmp_path) == tmp_path / "yours.toml"
 
 
 def test_an_unknown_flag_is_an_error(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from spxdata.catalog.lease import Holder, Process
+from spxdata.catalog.holder import Holder, Process
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.clock import SystemClock
 from spxdata.config import DownloadSettings, Settings, StorageSettings, TerminalSettings

@@ -11,20 +11,33 @@ from spxdata.schema import DATASETS
 from tests.builders import a_unit
 
 dates = st.dates(date(2000, 1, 1), date(2100, 1, 1))
-units = st.builds(
-    Unit,
-    trade_date=dates,
-    root=st.from_regex(r"[A-Z][A-Z0-9.]{0,9}", fullmatch=True) | st.sampled_from(["QUOTE", "TICK", "EXP", "GREEKS"]),
-    dataset=st.sampled_from(sorted(DATASETS)),
-    interval=st.sampled_from(["1m", "5m", "tick", "100ms", "1s", "1h"]),
-    expiration=st.none() | dates,
+#: Some roots are spelled like words of a path.
+roots = st.from_regex(r"[A-Z][A-Z0-9.]{0,9}", fullmatch=True) | st.sampled_from(
+    ["QUOTE", "TICK", "EXP", "EOD", "GREEKS"]
+)
+units = st.sampled_from([(d.name, interval) for d in DATASETS.values() for interval in d.intervals]).flatmap(
+    lambda pair: st.builds(Unit, dates, roots, st.just(pair[0]), st.just(pair[1]), st.none() | dates)
 )
 
 
-@given(units)
-def test_a_path_means_its_unit(unit: Unit) -> None:
-    """Both directions, for every root, dataset, interval and day."""
-    assert unit_of(path_of(unit)) == unit
+@given(units, st.sampled_from(["parquet", "csv"]))
+def test_a_path_means_its_unit(unit: Unit, file_format: str) -> None:
+    """Both directions, for every root, dataset, interval and day, in both formats."""
+    assert unit_of(path_of(unit, file_format)) == unit
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_dataset_at_every_interval_has_a_path_of_its_own(dataset: str) -> None:
+    """Without expiration, too: the interval is left out where it is the usual one."""
+    of = DATASETS[dataset]
+    for expiration in (None, date(2024, 1, 19)):
+        units = [a_unit(dataset=dataset, interval=interval, expiration=expiration) for interval in of.intervals]
+        paths = [path_of(unit) for unit in units]
+        assert [unit_of(path) for path in paths] == units
+        assert len(set(paths)) == len(paths)
+        assert [interval for interval, path in zip(of.intervals, paths, strict=True) if f"_{interval}" not in path] == [
+            of.interval
+        ]
 
 
 @given(units, units)
@@ -40,6 +53,10 @@ def test_no_two_units_share_a_path(one: Unit, other: Unit) -> None:
         (a_unit(dataset="quote"), "20240116/spxw_quote_exp_20240119.parquet"),
         (a_unit(dataset="quote", interval="5m"), "20240116/spxw_quote_5m_exp_20240119.parquet"),
         (a_unit(root="SPX", expiration=None), "20240116/spx.parquet"),
+        (a_unit(dataset="greeks_eod", interval="1d", expiration=None), "20240116/spxw_greeks_eod.parquet"),
+        (a_unit(dataset="trade", interval="tick"), "20240116/spxw_trade_exp_20240119.parquet"),
+        (a_unit(dataset="quote", interval="tick"), "20240116/spxw_quote_tick_exp_20240119.parquet"),
+        (a_unit(dataset="index_price", root="SPX", expiration=None), "20240116/spx_index_price.parquet"),
     ],
 )
 def test_names_are_the_documented_ones(unit: Unit, path: str) -> None:
@@ -54,7 +71,7 @@ def test_names_are_the_documented_ones(unit: Unit, path: str) -> None:
         "spxw_exp_20240119.parquet",
         "20240116/",
         "20240116/SPXW_exp_20240119.parquet",
-        "20240116/spxw_exp_20240119.csv",
+        "20240116/spxw_exp_20240119.json",
         "20240116/spxw_exp_20240119.parquet.0123abcd.partial",
         "20240116/spxw_exp_2024-01-19.parquet",
         "20240116/spxw_exp_20240231.parquet",
@@ -62,6 +79,8 @@ def test_names_are_the_documented_ones(unit: Unit, path: str) -> None:
         "20240116/spxw_nbbo_exp_20240119.parquet",
         "20240116/spxw_greeks_exp_20240119.parquet",
         "20240116/spxw_quote_1m_exp_20240119.parquet",
+        "20240116/spxw_eod_1d.parquet",
+        "20240116/spxw_trade_tick_exp_20240119.csv",
         "20240116/../20240117/spxw.parquet",
         "/20240116/spxw.parquet",
         "20240116\\spxw.parquet",
@@ -83,4 +102,4 @@ def test_no_text_is_taken_for_a_path_that_it_is_not(text: str) -> None:
         unit = unit_of(text)
     except ConfigError:
         return
-    assert path_of(unit) == text
+    assert text in {path_of(unit), path_of(unit, "csv")}

@@ -6,7 +6,19 @@ from hypothesis import strategies as st
 
 from spxdata.errors import ConfigError
 from spxdata.model import Contract, ContractList, Outcome, Right, Scope, State
-from spxdata.plan import MONTH, Request, ask_again, date_range, expirations, is_due, is_published, smallest
+from spxdata.plan import (
+    MONTH,
+    Request,
+    ask_again,
+    date_range,
+    expirations,
+    is_day_wide,
+    is_due,
+    is_listed,
+    is_published,
+    smallest,
+)
+from spxdata.schema import DATASETS
 from spxdata.sessions import FIRST_DAY, LAST_DAY, NEW_YORK, closed_because
 from tests.builders import (
     EXPIRATION,
@@ -87,6 +99,58 @@ class TestRequest:
         )
 
 
+class TestIntervals:
+    """At which interval a dataset is asked for."""
+
+    def days(self, *datasets: str, interval: str | None = None, root: str = "SPXW") -> list[tuple[str, str, str]]:
+        """Return root, dataset and interval of what a trade date consists of."""
+        request = Request((TRADE_DATE,), root, datasets, a_scope(), interval=interval)
+        return [(day.root, day.dataset, day.interval) for day in request.days(TRADE_DATE)]
+
+    def test_each_has_its_own_if_none_is_said(self) -> None:
+        """A minute of quotes, ticks of trades, a day of reports."""
+        assert [interval for _, _, interval in self.days("quote", "trade", "eod")] == ["1m", "tick", "1d"]
+
+    @pytest.mark.parametrize("interval", ["tick", "5m", "10ms", "1h", "1m"])
+    def test_the_one_that_is_said_goes_where_there_is_a_choice(self, interval: str) -> None:
+        """Trades are ticks and reports are of a day whatever is said."""
+        found = self.days("quote", "trade", "eod", "greeks_all", "interest_rate", interval=interval)
+        assert [i for _, _, i in found] == [interval, "tick", "1d", interval, "1d"]
+
+    @pytest.mark.parametrize(
+        ("datasets", "interval", "refused"),
+        [
+            (("quote",), "2m", "quote"),
+            (("eod", "greeks"), "1d", "greeks"),
+            (("quote", "ohlc"), "tick", "ohlc"),
+            (("index_price",), "1min", "index_price"),
+        ],
+    )
+    def test_one_that_a_dataset_does_not_have_is_refused_with_those_it_has(
+        self, datasets: tuple[str, ...], interval: str, refused: str
+    ) -> None:
+        """Before anything is asked for."""
+        with pytest.raises(ConfigError, match=f"^{refused} cannot be had at the interval {interval}") as caught:
+            self.days(*datasets, interval=interval)
+        allowed = caught.value.hint.removeprefix("Allowed: ").removesuffix(".").split(", ")
+        assert allowed == list(DATASETS[refused].intervals)
+
+    def test_what_is_no_option_is_of_a_symbol_of_its_own(self) -> None:
+        """Whatever option root is asked for."""
+        assert self.days("quote", "index_price", "interest_rate") == [
+            ("SPXW", "quote", "1m"),
+            ("SPX", "index_price", "1m"),
+            ("SOFR", "interest_rate", "1d"),
+        ]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_day_is_one_unit_of_what_is_published_for_all_of_it(name: str) -> None:
+    """Reports, open interest, the index and the rate."""
+    wide = {"open_interest", "eod", "greeks_eod", "index_price", "interest_rate"}
+    assert is_day_wide(a_day(dataset=name)) == (name in wide)
+
+
 class TestExpirations:
     """Which units a day has."""
 
@@ -159,6 +223,30 @@ class TestSmallest:
 def test_a_day_is_published_at_two_in_the_next_night(now: str, final: bool) -> None:
     """In New York, whatever the day is followed by."""
     assert is_published(a_day(), new_york(now)) is final
+
+
+@pytest.mark.parametrize(
+    ("dataset", "last_not", "first"),
+    [
+        ("eod", "2024-01-16T17:29:59", "2024-01-16T17:30"),
+        ("greeks_eod", "2024-01-16T17:29:59", "2024-01-16T17:30"),
+        ("open_interest", "2024-01-16T06:44:59", "2024-01-16T06:45"),
+        ("interest_rate", "2024-01-17T09:59:59", "2024-01-17T10:00"),
+        ("trade", "2024-01-17T01:59:59", "2024-01-17T02:00"),
+        ("index_price", "2024-01-17T01:59:59", "2024-01-17T02:00"),
+    ],
+)
+def test_each_dataset_is_published_in_its_own_time(dataset: str, last_not: str, first: str) -> None:
+    """Reports in the evening, open interest in the morning, the rate on the morning after."""
+    day = a_day(dataset=dataset)
+    assert not is_published(day, new_york(last_not))
+    assert is_published(day, new_york(first))
+
+
+@pytest.mark.parametrize(("now", "final"), [("2024-01-16T23:00", False), ("2024-01-17T02:00", True)])
+def test_contract_lists_are_final_with_the_last_quotes(now: str, final: bool) -> None:
+    """Whatever dataset they are asked for."""
+    assert is_listed(TRADE_DATE, new_york(now)) is final
 
 
 def outcome(state: State, again: date | None = None, *, holes: bool = False) -> Outcome:

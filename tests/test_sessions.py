@@ -402,6 +402,7 @@ def test_offset_is_constant_within_a_session(each: date) -> None:
     ("kind", "moment"),
     [
         ("open_interest", "2024-03-08T06:45:00-05:00"),
+        ("rate", "2024-03-09T10:00:00-05:00"),
         ("eod", "2024-03-08T17:30:00-05:00"),
         ("intraday", "2024-03-09T02:00:00-05:00"),
     ],

@@ -2,27 +2,30 @@
 
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 
-from spxdata.catalog.sqlite import SqliteCatalog
+from spxdata.catalog.memory import MemoryCatalog
 from spxdata.clock import SystemClock
 from spxdata.config import Settings, load
 from spxdata.downloader import Download, Summary
 from spxdata.events import Emit, ignore
-from spxdata.layout import CATALOG, LOGS
+from spxdata.layout import RUNS
 from spxdata.model import Scope, parse_day, parse_root
-from spxdata.observe.log import RunLog, both
+from spxdata.observe.log import RunLog, both, warned
+from spxdata.observe.records import Header
+from spxdata.opening import kept_as, make_catalog, make_storage
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
 from spxdata.plan import Request, date_range
-from spxdata.protocols import Clock
+from spxdata.protocols import Catalog, Clock
 from spxdata.retry import Patience
 from spxdata.schema import dataset
-from spxdata.storage.local import LocalStorage
 from spxdata.terminal.asking import Patience as TerminalPatience
 from spxdata.terminal.probe import FoundTerminal
 
@@ -44,7 +47,8 @@ def make_request(
     """
     names = tuple(dataset(name).name for name in datasets) or (settings.download.dataset,)
     scope = Scope(settings.download.max_dte, tuple(sorted(set(expirations))))
-    return Request(date_range(start, end, clock.now()), settings.download.root, names, scope, force)
+    dates = date_range(start, end, clock.now())
+    return Request(dates, settings.download.root, names, scope, force, settings.download.interval)
 
 
 def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
@@ -60,9 +64,35 @@ def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
     )
 
 
+def make_log(settings: Settings, clock: Clock, typed: Sequence[str], complain: Callable[[str], None]) -> RunLog:
+    """Return the log of a run that begins now.
+
+    Args:
+        settings: Where the archive is, and the log that is wanted beside its own.
+        clock: When events happen.
+        typed: Command and parameters, as they were typed.
+        complain: Told when a log has to end before the run does.
+    """
+    header = Header.of(typed, clock.now(), secrets.token_hex(3))
+    folder = settings.storage.data_directory / RUNS
+    return RunLog(folder, settings.log, header, clock, stderr=sys.stderr, complain=complain)
+
+
+def _looked_at(settings: Settings) -> Catalog:
+    """Open the catalog that is there for looking on; an empty one that nobody keeps if there is none."""
+    return make_catalog(settings, read_only=True) if kept_as(settings) else MemoryCatalog()
+
+
 @contextmanager
 def make_download(
-    settings: Settings, request: Request, *, emit: Emit = ignore, clock: Clock | None = None, dry: bool = False
+    settings: Settings,
+    request: Request,
+    *,
+    emit: Emit = ignore,
+    clock: Clock | None = None,
+    dry: bool = False,
+    typed: Sequence[str] = ("spxdata.download",),
+    complain: Callable[[str], None] = warned,
 ) -> Iterator[Download]:
     """Open the archive and the Terminal for one run.
 
@@ -72,18 +102,21 @@ def make_download(
         emit: Subscriber to events.
         clock: Time; the system's by default.
         dry: Whether only `plans` will be asked for: then nothing is created.
+        typed: Command and parameters, for the log.
+        complain: Told when a log has to end before the run does.
 
     Raises:
         StorageError: The archive cannot be opened.
     """
     clock = clock or SystemClock()
     terminal = make_terminal(settings, clock)
-    directory = settings.storage.data_directory
     memory = SortMemory(settings.storage.sort_memory_mb * 1024 * 1024)
-    catalog = SqliteCatalog(directory / CATALOG, read_only=dry)
-    log = RunLog(directory / LOGS, clock)
-    edges = Edges(terminal, LocalStorage(directory), clock, emit if dry else both(log, emit), Encoding(), memory)
-    try:
+    encoding = Encoding(settings.storage.format, settings.storage.numbers)
+    with (
+        nullcontext(ignore) if dry else make_log(settings, clock, typed, complain) as log,
+        closing(_looked_at(settings) if dry else make_catalog(settings)) as catalog,
+    ):
+        edges = Edges(terminal, make_storage(settings), clock, both(log, emit), encoding, memory)
         yield Download(
             request,
             edges,
@@ -94,9 +127,6 @@ def make_download(
             terminal_patience=settings.terminal.patience,
             pacing=settings.terminal.pacing,
         )
-    finally:
-        log.close()
-        catalog.close()
 
 
 def download(
@@ -158,5 +188,7 @@ def download(
     settings = load(flags=flags, environ=os.environ if environ is None else environ, directory=Path.cwd())
     wanted = [parse_day(day, "expirations", "call") if isinstance(day, str) else day for day in expirations]
     request = make_request(settings, first, last, clock, datasets=datasets, expirations=wanted, force=force)
-    with make_download(settings, request, emit=emit, clock=clock) as run:
+    given = (f"{key}={value}" for key, value in flags.items() if value is not None)
+    typed = ("spxdata.download", str(first), str(last), *given, f"datasets={','.join(request.datasets)}")
+    with make_download(settings, request, emit=emit, clock=clock, typed=typed) as run:
         return run.run()

@@ -3,65 +3,80 @@
 The contract list and the session are the only source of what was expected; what arrived never is. Pure.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from spxdata.model import Contract, Hole, HoleKind, Outcome, State, Verdict
-from spxdata.schema import Dataset
-from spxdata.sessions import Session, clock
+from spxdata.model import Contract, Hole, HoleKind, Outcome, State, Unit, Verdict
+from spxdata.schema import DATASETS, STEP_MS, Rows
+from spxdata.sessions import Session, clock, session
 
 #: Missing minutes in a row, at the head of or inside a contract, up to which it is only noted: the longest real
 #: one is 24.
 TOLERATED_MINUTES = 30
 #: Holes that a message names before it only counts.
 _NAMED = 3
+#: Milliseconds of a minute.
+MINUTE_MS: Final = 60_000
 #: Options whose last ask is not above this just stop being quoted, dollars.
 WORTHLESS_ASK = 0.10
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The minutes of a contract that are there.
+    """The points of a series that are there.
 
     Attributes:
-        runs: First and last minute of the day of each unbroken stretch on the interval's grid, both included.
-        last_ask: The last ask above 0 up to the close of the required minutes, 0.0 if there is none.
+        runs: First and last millisecond of the day of each unbroken stretch on the interval's grid, both included;
+            none where there is no grid.
+        last_ask: The last ask above 0 up to the close of the required points, 0.0 if there is none.
     """
 
-    runs: tuple[tuple[int, int], ...]
-    last_ask: float
+    runs: tuple[tuple[int, int], ...] = ()
+    last_ask: float = 0.0
+
+
+#: The points that are there, by contract; of what has no contracts, such as an index, by None.
+Present = Mapping[Contract | None, Presence]
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The minutes a unit is expected to have, as bits of whole numbers: bit 0 is the open.
+    """The points a unit is expected to have, as bits of whole numbers: bit 0 is the open.
 
     Attributes:
-        open: First minute of the session.
-        step: Minutes between two rows.
-        required: Minutes every listed contract must have; the first, 09:30, is a sentinel or absent.
-        wished: Minutes that are only noted when missing.
+        open: First millisecond of the session.
+        step: Milliseconds between two points.
+        required: Points every listed contract must have; the first, 09:30, is a sentinel or absent. None of ticks.
+        wished: Points that are only noted when missing.
+        absent: What it is when a listed contract has no rows at all.
     """
 
     open: int
     step: int
     required: int
     wished: int
+    absent: HoleKind = HoleKind.GAP
 
     @classmethod
-    def of(cls, hours: Session, dataset: Dataset, step: int) -> "Grid":
-        """Return the grid of a session for a dataset."""
+    def of(cls, unit: Unit, hours: Session) -> "Grid":
+        """Return the grid of a unit within its session."""
+        dataset = DATASETS[unit.dataset]
+        absent = HoleKind(dataset.absent)
+        if dataset.rows_at(unit.interval) is not Rows.GRID:
+            return cls(hours.open * MINUTE_MS, MINUTE_MS, 0, 0, absent)
+        step = STEP_MS[unit.interval]
         required_close = hours.close if dataset.required_to == "close" else hours.core_close
-        whole = _span(1, (hours.close - hours.open) // step)
-        required = _span(1, (min(required_close, hours.close) - hours.open) // step)
-        return cls(hours.open, step, required, whole & ~required)
+        whole = _span(1, (hours.close - hours.open) * MINUTE_MS // step)
+        required = _span(1, (min(required_close, hours.close) - hours.open) * MINUTE_MS // step)
+        return cls(hours.open * MINUTE_MS, step, required, whole & ~required, absent)
 
     def last_required(self) -> int:
-        """Return the last required minute of the day."""
+        """Return the last required millisecond of the day."""
         return self.open + (self.required.bit_length() - 1) * self.step
 
     def bits(self, presence: Presence) -> int:
-        """Return a contract's minutes as bits."""
+        """Return a contract's points as bits."""
         bits = 0
         for first, last in presence.runs:
             low, high = (first - self.open) // self.step, (last - self.open) // self.step
@@ -69,10 +84,20 @@ class Grid:
                 bits |= _span(max(low, 0), high)
         return bits
 
-    def minutes(self, bits: int) -> Iterator[tuple[int, int]]:
-        """Yield first and last minute of each unbroken stretch of bits."""
+    def stretches(self, bits: int) -> Iterator["Stretch"]:
+        """Yield each unbroken stretch of bits."""
         for low, high in _stretches(bits):
-            yield self.open + low * self.step, self.open + high * self.step
+            first, last = self.open + low * self.step, self.open + high * self.step
+            yield Stretch(low, first // MINUTE_MS, last // MINUTE_MS, (high - low + 1) * self.step)
+
+
+class Stretch(NamedTuple):
+    """An unbroken stretch of points: its first bit, its first and last minute of the day, how long it is in ms."""
+
+    bit: int
+    first: int
+    last: int
+    length: int
 
 
 def _span(low: int, high: int) -> int:
@@ -92,44 +117,65 @@ def _stretches(bits: int) -> Iterator[tuple[int, int]]:
         position += ones
 
 
-def holes(grid: Grid, listed: frozenset[Contract] | None, present: Mapping[Contract, Presence]) -> tuple[Hole, ...]:
+def expected(unit: Unit, listed: frozenset[Contract] | None) -> frozenset[Contract] | None:
+    """Return the contracts that a unit must have: of those listed, the ones that trade on its day.
+
+    Args:
+        unit: What is asked for.
+        listed: The unit's contracts on the day's contract list; None without a list.
+    """
+    if listed is None or unit.expiration is not None:
+        return listed
+    days = {contract.expiration for contract in listed}
+    trading = {day for day in days if session(unit.root, unit.trade_date, day)}
+    return frozenset(contract for contract in listed if contract.expiration in trading)
+
+
+def holes(
+    grid: Grid,
+    listed: frozenset[Contract] | None,
+    present: Present,
+    empty: Collection[Contract] = (),
+) -> tuple[Hole, ...]:
     """Return what a unit lacks: outages, then contract by contract gaps and notes.
 
     Args:
-        grid: The minutes expected.
-        listed: The unit's contracts on the day's contract list; None without a list: then only the minutes of what
-            arrived can be judged.
-        present: The minutes that are there.
+        grid: The points expected.
+        listed: The contracts expected; None without a list: then only the points of what arrived can be judged.
+        present: The points that are there.
+        empty: Contracts of which the Terminal said, asked for each alone, that they have no rows: only noted.
 
     Example:
         A chain of two contracts that both lack 10:30 to 11:39 has one outage of those 70 minutes.
     """
-    expected = sorted((listed or frozenset()) | present.keys())
+    contracts = (listed or frozenset()) | {contract for contract in present if contract is not None}
+    wanted: list[Contract | None] = [None] if None in present else [*sorted(contracts)]
     bits = {contract: grid.bits(presence) for contract, presence in present.items()}
     seen = 0
-    for minutes in bits.values():
-        seen |= minutes
-    several = len(expected) > 1
+    for points in bits.values():
+        seen |= points
+    several = len(wanted) > 1
     outage = grid.required & ~seen if several else 0
     quiet = grid.wished & ~seen if several else 0
-    found = [Hole(HoleKind.OUTAGE, None, first, last) for first, last in grid.minutes(outage)]
-    found += [Hole(HoleKind.NOTE, None, first, last) for first, last in grid.minutes(quiet)]
-    for contract in expected:
+    found = [Hole(HoleKind.OUTAGE, None, stretch.first, stretch.last) for stretch in grid.stretches(outage)]
+    found += [Hole(HoleKind.NOTE, None, stretch.first, stretch.last) for stretch in grid.stretches(quiet)]
+    for contract in wanted:
         if contract not in present:
-            found.append(Hole(HoleKind.GAP, contract, None, None))
+            kind = HoleKind.NOTE if contract in empty else grid.absent
+            found.append(Hole(kind, contract, None, None))
             continue
         missing = grid.required & ~bits[contract] & ~outage
         tail = grid.required >> bits[contract].bit_length() << bits[contract].bit_length()
         last_ask = present[contract].last_ask
         worth = last_ask > WORTHLESS_ASK
-        for first, last in grid.minutes(missing):
-            in_tail = bool(tail >> ((first - grid.open) // grid.step) & 1)
-            long = last - first + grid.step > TOLERATED_MINUTES
+        for stretch in grid.stretches(missing):
+            in_tail = bool(tail >> stretch.bit & 1)
+            long = stretch.length > TOLERATED_MINUTES * MINUTE_MS
             # without any ask there is no saying that it became worthless: its tail counts as any other stretch
             kind = HoleKind.GAP if (worth if in_tail and last_ask > 0 else long) else HoleKind.NOTE
-            found.append(Hole(kind, contract, first, last))
+            found.append(Hole(kind, contract, stretch.first, stretch.last))
         wished = grid.wished & ~bits[contract] & ~quiet
-        found += [Hole(HoleKind.NOTE, contract, first, last) for first, last in grid.minutes(wished)]
+        found += [Hole(HoleKind.NOTE, contract, stretch.first, stretch.last) for stretch in grid.stretches(wished)]
     return tuple(found)
 
 
@@ -151,7 +197,8 @@ def describe(found: Sequence[Hole]) -> str:
 
 def hole_text(hole: Hole) -> str:
     """Return one hole in words: where, and which minutes (New York)."""
-    where = str(hole.contract) if hole.contract else "all contracts"
+    everywhere = "all rows" if hole.kind is HoleKind.GAP else "all contracts"  # an index has no contracts
+    where = str(hole.contract) if hole.contract else everywhere
     if hole.first is None or hole.last is None:
         return f"{where}: the whole day"
     return f"{where}: {clock(hole.first)}-{clock(hole.last)}"

@@ -11,10 +11,11 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
 
 from spxdata.errors import ConfigError
+from spxdata.masking import MASK, masked
 from spxdata.model import parse_root
 from spxdata.schema import DATASETS, DEFAULT_DATASET
 
@@ -31,8 +32,30 @@ RESERVED: Final[Mapping[str, str]] = {
     "SPXDATA_REFERENCE": "folder of recorded data for the tests",
 }
 
+#: Levels of the log, from the least to the most urgent.
+LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal")
+
+_FILE = "spxdata.toml"
 _PREFIX = "SPXDATA_"
+_INTERVALS = ("tick", "10ms", "100ms", "500ms", "1s", "5s", "10s", "15s", "30s", "1m", "5m", "10m", "15m", "30m", "1h")
+_LONGEST_REPEATED = 100
+_LONGEST_PATH = 4096  # what systems take at most
+_LONGEST_ADDRESS = 300  # a host's name has 253 letters at most
 _RATES = ("m1", "m3", "m6", "y1", "y2", "y3", "y5", "y7", "y10", "y20", "y30")  # of the Treasury
+
+
+class _RefusedError(ValueError):
+    """A value that is not allowed for a reason worth saying; the reason does not repeat the value.
+
+    Args:
+        reason: Why, as the end of a sentence.
+        hint: What to do.
+    """
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
 
 
 class Accepts(NamedTuple):
@@ -73,13 +96,22 @@ class Setting:
         Raises:
             ConfigError: The value is not allowed.
         """
+        reason, hint = "", f"Allowed: {self.accepts.allowed}."
         try:
             return self.accepts.read(value)
+        except _RefusedError as refused:
+            reason, hint = f": {refused.reason}", refused.hint
         except (ValueError, RuntimeError, ConfigError):  # RuntimeError: ~ without a home directory
-            raise ConfigError(
-                f"{self.key}: {str(value)!r} (from {origin}) is not allowed.",
-                hint=f"Allowed: {self.accepts.allowed}.",
-            ) from None
+            pass  # said below in the words that fit every setting
+        raise ConfigError(f"{self.key}: {_repeated(value)} (from {origin}) is not allowed{reason}.", hint=hint)
+
+
+def _repeated(value: object) -> str:
+    """Return a value as an error repeats it: not endlessly, and nothing that may be a password."""
+    text = str(value)
+    before, at, after = text.rpartition("@")
+    text = masked(f"{MASK}@{after}" if at and before else text)
+    return repr(text if len(text) <= _LONGEST_REPEATED else f"{text[:_LONGEST_REPEATED]}…")
 
 
 def _text(value: object) -> str:
@@ -117,14 +149,25 @@ def _auto_or(accepts: Accepts, meaning: str) -> Accepts:
 
 
 def _read_url(value: object) -> str:
-    match = re.fullmatch(r"(https?://[\w.:\[\]-]*[\w\]])(/v[23])?/*", _text(value))
-    if match is None or not urlsplit(match[1]).hostname or urlsplit(match[1]).port == 0:
+    text = _text(value)
+    if "@" in text:
+        raise _RefusedError(
+            "an address with a user name or password before an @ is not taken",
+            "Leave out what stands before the @: the Terminal asks for neither, and it would end up in logs.",
+        )
+    match = re.fullmatch(r"(https?://[\w.:\[\]-]*[\w\]])(/v[23])?/*", text, re.ASCII)
+    if match is None or len(match[1]) > _LONGEST_ADDRESS:
+        raise ValueError
+    if not urlsplit(match[1]).hostname or urlsplit(match[1]).port == 0:
         raise ValueError
     return match[1]
 
 
 def _read_path(value: object) -> Path:
-    return Path(_text(str(value) if isinstance(value, Path) else value)).expanduser()
+    text = _text(str(value) if isinstance(value, Path) else value)
+    if len(text) > _LONGEST_PATH:
+        raise ValueError
+    return Path(text).expanduser()
 
 
 _URL = _auto_or(
@@ -142,8 +185,15 @@ _RETRIES = _number(int, "a whole number", 0, 10)
 _WAIT = _number(float, "seconds", 0, 600)
 _PATIENCE = _number(float, "seconds", 0, 86400)
 _MEGABYTES = _number(int, "a whole number", 1, 65536)
+_INTERVAL = _auto_or(_one_of(*_INTERVALS), "each dataset's own")
+_FORMAT = _one_of("parquet", "csv")
+_NUMBERS = _one_of("float64", "decimal")
+_CATALOG = _one_of("sqlite", "json")
 _VERSION = _one_of("latest", "1")
 _RATE = _one_of("sofr", *(f"treasury_{term}" for term in _RATES))
+_LOG_FORMAT = _auto_or(_one_of("text", "json"), "text where a file or level is given, else no log")
+_LOG_FILE = _auto_or(Accepts(_read_path, "the path of a file, which is appended to"), "stderr")
+_LOG_LEVEL = _auto_or(_one_of(*LEVELS), "info")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +217,7 @@ class DownloadSettings:
 
     root: Annotated[str, Setting("option root", _ROOT, "--root")] = "SPXW"
     dataset: Annotated[str, Setting("kind of data", _DATASET, "--dataset")] = DEFAULT_DATASET
+    interval: Annotated[str | None, Setting("time between two rows of a contract", _INTERVAL, "--interval")] = None
     max_dte: Annotated[int, Setting("most days to expiration", _DAYS, "--max-dte", "download.maxDTE")] = 60
     concurrency: Annotated[
         int | None, Setting("requests at once", _WORKERS, "--concurrency", "download.concurrentExpirations")
@@ -180,6 +231,13 @@ class StorageSettings:
     """Where the archive lies, and what writing it may take."""
 
     data_directory: Annotated[Path, Setting("the archive", _PATH, "--data-dir", "storage.dataDirectory")] = Path("data")
+    format: Annotated[
+        Literal["parquet", "csv"], Setting("format of new files", _FORMAT, "--format", "storage.fileFormat")
+    ] = "parquet"
+    numbers: Annotated[
+        Literal["float64", "decimal"], Setting("how Parquet stores numbers, exactly either way", _NUMBERS)
+    ] = "float64"
+    catalog: Annotated[str, Setting("how the archive's record is kept", _CATALOG)] = "sqlite"
     sort_memory_mb: Annotated[int, Setting("megabytes for sorting, over all attempts", _MEGABYTES)] = 256
 
 
@@ -189,6 +247,25 @@ class GreeksSettings:
 
     version: Annotated[str, Setting("version of the vendor's greeks", _VERSION)] = "latest"
     rate_type: Annotated[str, Setting("interest rate in the vendor's greeks", _RATE)] = "sofr"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged beside the run's own record in the archive: nothing, unless one of these is set."""
+
+    format: Annotated[str | None, Setting("form of the log", _LOG_FORMAT, "--log-format")] = None
+    file: Annotated[Path | None, Setting("where the log goes", _LOG_FILE, "--log-file")] = None
+    level: Annotated[str | None, Setting("the least urgent events to log", _LOG_LEVEL, "--log-level")] = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is to be a log."""
+        return any(value is not None for value in (self.format, self.file, self.level))
+
+    @property
+    def on_stderr(self) -> bool:
+        """Whether it takes stderr, which is the log's alone then."""
+        return self.wanted and self.file is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +281,7 @@ class Settings:
         download: What is downloaded.
         storage: Where the archive lies.
         greeks: Which greeks the Terminal computes.
+        log: What is logged.
         origins: Where each value came from, by key; empty for settings built in code.
     """
 
@@ -211,6 +289,7 @@ class Settings:
     download: DownloadSettings = field(default_factory=DownloadSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     greeks: GreeksSettings = field(default_factory=GreeksSettings)
+    log: LogSettings = field(default_factory=LogSettings)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def workers(self, dialect: str = "v3") -> int:
@@ -220,14 +299,15 @@ class Settings:
         return max(1, TIER_LIMITS[dialect][self.terminal.tier] - 1)
 
 
-_SECTIONS: Final[Mapping[str, type[Any]]] = {
+#: Every section by its name.
+SECTIONS: Final[Mapping[str, type[Any]]] = {
     name: section for name, section in get_type_hints(Settings).items() if name != "origins"
 }
 
 #: Every setting by its key.
 SETTINGS: Final[Mapping[str, Setting]] = {
     f"{section}.{name}": replace(hint.__metadata__[0], key=f"{section}.{name}", default=getattr(cls(), name))
-    for section, cls in _SECTIONS.items()
+    for section, cls in SECTIONS.items()
     for name, hint in get_type_hints(cls, include_extras=True).items()
 }
 
@@ -250,16 +330,29 @@ def load(*, flags: Mapping[str, object] | None = None, environ: Mapping[str, str
     """
     dotenv = _read_dotenv(directory / ".env")
     given: _Given = {key: (setting.default, "default") for key, setting in SETTINGS.items()}
-    named = {**dotenv, **environ}.get("SPXDATA_CONFIG")
-    given |= _from_file(directory, named or "spxdata.toml", needed=bool(named))
+    named = _named_file(environ, dotenv)
+    given |= _from_file(directory, named or _FILE, needed=bool(named))
     given |= _from_variables(dotenv, ".env")
     given |= _from_variables(environ, "environment {}")
     given |= _from_flags(flags or {})
     values = {key: _known(key, origin).read(value, origin) for key, (value, origin) in given.items()}
     sections = {
-        name: cls(**{f.name: values[f"{name}.{f.name}"] for f in fields(cls)}) for name, cls in _SECTIONS.items()
+        name: cls(**{f.name: values[f"{name}.{f.name}"] for f in fields(cls)}) for name, cls in SECTIONS.items()
     }
     return Settings(**sections, origins={key: origin for key, (_, origin) in given.items()})
+
+
+def settings_file(environ: Mapping[str, str], directory: Path) -> Path:
+    """Return where the settings file is looked for.
+
+    Raises:
+        ConfigError: .env is unreadable.
+    """
+    return directory / (_named_file(environ, _read_dotenv(directory / ".env")) or _FILE)
+
+
+def _named_file(environ: Mapping[str, str], dotenv: Mapping[str, str]) -> str | None:
+    return {**dotenv, **environ}.get("SPXDATA_CONFIG")
 
 
 def _from_flags(flags: Mapping[str, object]) -> _Given:
@@ -286,7 +379,7 @@ def _from_file(directory: Path, name: str, *, needed: bool) -> _Given:
         raise ConfigError(f"{name} is not TOML: {error}.", hint="Mend or remove that line.") from None
     given: _Given = {}
     for section, content in sections.items():
-        if isinstance(content, dict) and (content or section in _SECTIONS):
+        if isinstance(content, dict) and (content or section in SECTIONS):
             given |= {f"{section}.{key}": (value, name) for key, value in content.items()}
         else:
             given[section] = content, name  # a lone key or an empty section: not a setting, see `_known`
@@ -325,16 +418,28 @@ def _known(name: str, origin: str) -> Setting:
     """
     if name in SETTINGS:
         return SETTINGS[name]
-    names = {setting.brief.lower(): setting for setting in SETTINGS.values() if setting.brief}
-    for key, setting in SETTINGS.items():
-        names |= {key: setting, key.partition(".")[2]: setting}
     guess = name.removeprefix(_PREFIX).replace("__", ".").lower()
-    near = difflib.get_close_matches(guess.rpartition(".")[2], names, 1) or difflib.get_close_matches(guess, names, 1)
+    meant = _nearest(guess)
     hint = f"Known are: {', '.join(SETTINGS)}."
-    if near:
-        meant = names[near[0]]
+    if meant:
         hint = f"Did you mean {meant.variable if name.startswith(_PREFIX) else meant.key}?"
     raise ConfigError(f"{name} (from {origin}) is not a setting.", hint=hint)
+
+
+def _nearest(guess: str) -> Setting | None:
+    """Return the setting whose name is most like a guess: by its last part first, for sections are guessed wrong."""
+    brief = {setting.brief.lower(): setting for setting in SETTINGS.values() if setting.brief}
+    if guess in brief:
+        return brief[guess]
+    named: dict[str, list[Setting]] = {name: [setting] for name, setting in brief.items()}
+    for key, setting in SETTINGS.items():
+        named[key] = [setting]
+        named.setdefault(key.partition(".")[2], []).append(setting)
+    near = difflib.get_close_matches(guess.rpartition(".")[2], named, 1) or difflib.get_close_matches(guess, named, 1)
+    if not near:
+        return None
+    keys = [setting.key for setting in named[near[0]]]  # of the same last name: the one of the likeliest section
+    return SETTINGS[difflib.get_close_matches(guess, keys, 1, cutoff=0.0)[0]]
 
 
 class Row(NamedTuple):
@@ -352,8 +457,12 @@ def describe(settings: Settings) -> tuple[Row, ...]:
     rows = []
     for key, setting in SETTINGS.items():
         section, _, name = key.partition(".")
-        value = getattr(getattr(settings, section), name)
-        text = "auto" if value is None else str(value)
-        text = text.removesuffix(".0") if isinstance(value, float) else text
+        text = written(getattr(getattr(settings, section), name))
         rows.append(Row(key, text, settings.origins.get(key, "code"), setting.accepts.allowed, setting.help))
     return tuple(rows)
+
+
+def written(value: object) -> str:
+    """Return a setting's value as one would write it."""
+    text = "auto" if value is None else str(value)
+    return text.removesuffix(".0") if isinstance(value, float) else text

@@ -19,6 +19,7 @@
     │  │  ├─ BadRequest       400, 473, 475                                SPX-R400
     │  │  ├─ NotSubscribed    403, 471                                     SPX-R403
     │  │  ├─ NoSuchPath       404                                          SPX-R404
+    │  │  ├─ NotInDialect     a dataset that this generation lacks         SPX-R405
     │  │  ├─ WrongDialect     410                                          SPX-R410
     │  │  ├─ WrongAddress     476                                          SPX-R476
     │  │  ├─ OtherTerminal    478                                          SPX-R478
@@ -197,6 +198,13 @@ class NoSuchPath(RefusedError):
 
     code = "SPX-R404"
     advice = "Check --terminal URL; an outdated Terminal lacks newer paths: update it."
+
+
+class NotInDialect(RefusedError):
+    """This generation of the Terminal does not have the dataset at all; it was not asked."""
+
+    code = "SPX-R405"
+    advice = "Only a v3 Terminal has it: download it from one, or leave it out."
 
 
 class WrongDialect(RefusedError):

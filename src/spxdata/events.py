@@ -110,6 +110,14 @@ class GateChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredAsFloat(Event):
+    """Columns of a file are float64, not decimals: a number in each has too many digits to be an exact one."""
+
+    unit: Unit
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FileRenamed(Event):
     """A unit's file has its final name and is durable; the catalog does not know it yet."""
 

@@ -19,6 +19,10 @@ class Flag(IntFlag):
     IV_ERROR = 1 << 10
     DELTA_RANGE = 1 << 11
     NOT_FINITE = 1 << 12
+    SUPERSEDED = 1 << 13
+    UNTRADED = 1 << 14
+    NO_QUOTE = 1 << 15
+    MISSHAPEN = 1 << 16
 
 
 MEANING: dict[Flag, str] = {
@@ -35,6 +39,10 @@ MEANING: dict[Flag, str] = {
     Flag.IV_ERROR: "implied_vol misses the price by more than half (iv_error beyond 0.5)",
     Flag.DELTA_RANGE: "delta outside -1 to 1",
     Flag.NOT_FINITE: "a number that is infinite or not a number",
+    Flag.SUPERSEDED: "a report on a contract of which a newer one is there",
+    Flag.UNTRADED: "a bar or report without a trade: its prices are 0, which means absent",
+    Flag.NO_QUOTE: "a trade or report without any quote: bid and ask 0",
+    Flag.MISSHAPEN: "a bar whose high is below its low, or whose open or close lies outside them",
 }
 
 

@@ -10,17 +10,18 @@ from spxdata.schema import DATASETS, DEFAULT_DATASET
 #: Folder of catalog, quarantine and run logs.
 PRIVATE = ".spxdata"
 CATALOG = f"{PRIVATE}/catalog.sqlite"
+#: The catalog in JSON: how days and units stand.
+STATUS = "status.json"
 QUARANTINE = f"{PRIVATE}/quarantine"
-LOGS = f"{PRIVATE}/logs"
+RUNS = f"{PRIVATE}/runs"
 #: What a temporary name ends with; nothing of this ending is ever part of the archive.
 PARTIAL = ".partial"
 
-_DEFAULT_INTERVAL = "1m"
 _PATH = re.compile(
     r"(?P<day>\d{8})/(?P<root>[a-z0-9.]+?)"
     r"(?:_(?P<dataset>" + "|".join(sorted(DATASETS, key=len, reverse=True)) + r"))?"
-    r"(?:_(?P<interval>tick|\d+(?:ms|s|m|h)))?"
-    r"(?:_exp_(?P<expiration>\d{8}))?\.(?P<format>parquet)"
+    r"(?:_(?P<interval>tick|\d+(?:ms|s|m|h|d)))?"
+    r"(?:_exp_(?P<expiration>\d{8}))?\.(?P<format>parquet|csv)"
 )
 
 
@@ -34,7 +35,7 @@ def path_of(unit: Unit, file_format: str = "parquet") -> str:
     name = unit.root.lower()
     if unit.dataset != DEFAULT_DATASET:
         name += f"_{unit.dataset}"
-    if unit.interval != _DEFAULT_INTERVAL:
+    if unit.interval != DATASETS[unit.dataset].interval:
         name += f"_{unit.interval}"
     if unit.expiration is not None:
         name += f"_exp_{unit.expiration:%Y%m%d}"
@@ -55,11 +56,12 @@ def unit_of(path: str) -> Unit:
     if match is None:
         raise ConfigError(f"{path!r} is not the path of a unit.", hint="It is no file of this archive.")
     expiration = match["expiration"]
+    dataset = match["dataset"] or DEFAULT_DATASET
     unit = Unit(
         trade_date=_day(match["day"]),
         root=match["root"].upper(),
-        dataset=match["dataset"] or DEFAULT_DATASET,
-        interval=match["interval"] or _DEFAULT_INTERVAL,
+        dataset=dataset,
+        interval=match["interval"] or DATASETS[dataset].interval,
         expiration=_day(expiration) if expiration else None,
     )
     if path_of(unit, match["format"]) != path:  # a default spelled out, digits of another script

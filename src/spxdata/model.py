@@ -152,8 +152,8 @@ class Artifact:
         sha256: Digest of the file's bytes, hexadecimal.
         content_hash: Digest of the vendor's values (see `spxdata.pipeline.content`), independent of encoding.
         schema_version: Version of the dataset's columns.
-        format: parquet (csv has its own issue).
-        compression: Codec inside the file.
+        format: parquet or csv.
+        compression: Codec inside the file; none in CSV.
         created_at: When it was written (aware).
         provenance: Where its rows come from.
     """

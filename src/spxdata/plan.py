@@ -26,6 +26,11 @@ class Request:
         datasets: Names of datasets.
         scope: Which expirations.
         force: Whether to fetch again what the archive already has.
+        interval: The interval of all datasets that have a choice; each one's own for None.
+        holes: Whether to ask at once for what lacks something, however lately it was asked for.
+
+    Raises:
+        ConfigError: A dataset does not have the interval.
     """
 
     trade_dates: tuple[date, ...]
@@ -33,10 +38,27 @@ class Request:
     datasets: tuple[str, ...]
     scope: Scope
     force: bool = False
+    interval: str | None = None
+    holes: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an interval that a dataset does not have; one that has no choice is not asked."""
+        for name in self.datasets:
+            intervals = DATASETS[name].intervals
+            if self.interval and len(intervals) > 1 and self.interval not in intervals:
+                raise ConfigError(
+                    f"{name} cannot be had at the interval {self.interval}.", hint=f"Allowed: {', '.join(intervals)}."
+                )
 
     def days(self, trade_date: date) -> tuple[Day, ...]:
         """Return what a trade date consists of, a dataset each."""
-        return tuple(Day(trade_date, self.root, name, DATASETS[name].intervals[0]) for name in self.datasets)
+        return tuple(
+            Day(trade_date, DATASETS[name].root(self.root), name, self._interval(name)) for name in self.datasets
+        )
+
+    def _interval(self, dataset: str) -> str:
+        intervals = DATASETS[dataset].intervals
+        return self.interval if self.interval and len(intervals) > 1 else intervals[0]
 
     def open_dates(self) -> tuple[date, ...]:
         """Return the days on which the exchange is open."""
@@ -96,18 +118,31 @@ def is_published(day: Day, now: datetime) -> bool:
     return now >= published(DATASETS[day.dataset].publication, day.trade_date)
 
 
-def is_due(outcome: Outcome | None, today: date, *, force: bool = False) -> bool:
+def is_listed(trade_date: date, now: datetime) -> bool:
+    """Tell whether a day's contract lists are final: with its last quotes."""
+    return now >= published("intraday", trade_date)
+
+
+def is_day_wide(day: Day) -> bool:
+    """Tell whether all of a day is one unit, without expiration."""
+    return DATASETS[day.dataset].unit_of == "day"
+
+
+def is_due(outcome: Outcome | None, today: date, *, force: bool = False, holes: bool = False) -> bool:
     """Tell whether a unit is to be fetched, from how it stands.
 
     Args:
         outcome: How it stands, None if it was never asked for.
         today: The current day in New York.
         force: Whether the user wants it again anyway.
+        holes: Whether the user wants it again if it lacks something.
     """
     if outcome is None or force:
         return True
     if outcome.state is State.STORED and not outcome.partial:
         return False
+    if holes:
+        return True
     if outcome.state in {State.STORED, State.EMPTY, State.REFUSED}:
         return outcome.ask_again is not None and outcome.ask_again <= today
     return True

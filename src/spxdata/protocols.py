@@ -1,11 +1,11 @@
 """The four edges as small protocols: Terminal, Storage, Catalog, Clock."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import BinaryIO, Protocol
 
-from spxdata.model import ContractList, Day, DayStatus, Outcome, Provenance, Scope, Unit, Verdict
+from spxdata.model import Contract, ContractList, Day, DayStatus, Outcome, Provenance, Scope, Unit, Verdict
 
 
 class Clock(Protocol):
@@ -83,6 +83,15 @@ class Terminal(Protocol):
 
         Raises:
             Declined: There are none, or not yet.
+            TerminalError: It could not or would not answer.
+        """
+        ...
+
+    def single(self, unit: Unit, contract: Contract) -> AbstractContextManager[Reply]:
+        """Ask for the rows of one contract of a unit, in the columns of the unit.
+
+        Raises:
+            NoData: There are none.
             TerminalError: It could not or would not answer.
         """
         ...
@@ -179,7 +188,12 @@ class Catalog(Protocol):
         ...
 
     def record(self, outcome: Outcome, at: datetime) -> None:
-        """Note how a unit stands, with its artifact and holes."""
+        """Note how a unit stands, with its artifact and holes.
+
+        Raises:
+            ValueError: It is stored without an artifact, or has one without being stored.
+            StorageError: The artifact's path is another unit's.
+        """
         ...
 
     def forget(self, unit: Unit) -> None:
@@ -198,12 +212,27 @@ class Catalog(Protocol):
         """Return the known days between two trade dates, both included, sorted."""
         ...
 
+    def refusals(self) -> tuple[Outcome, ...]:
+        """Return each dataset's newest outcome that is still refused, sorted by dataset.
+
+        The newest is the one recorded last; of the same moment, that of the later unit.
+        """
+        ...
+
     def keep_contracts(self, contracts: ContractList, kind: str) -> None:
         """Keep a day's contract list, replacing an older one."""
         ...
 
     def contracts(self, root: str, trade_date: date, kind: str) -> ContractList | None:
         """Return a day's contract list, None if it was never fetched."""
+        ...
+
+    def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
+        """Keep JSON documents about the archive, such as certificates, each replacing an older one of its key."""
+        ...
+
+    def documents(self, kind: str) -> dict[str, str]:
+        """Return all documents of a kind by their keys."""
         ...
 
     def close(self) -> None:

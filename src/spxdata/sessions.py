@@ -39,12 +39,13 @@ _OPEN = 9 * 60 + 30
 _CLOSE, _EARLY_CLOSE = 16 * 60, 13 * 60
 _AFTER_STOCKS = 15
 
-Kind = Literal["intraday", "eod", "open_interest"]
+Kind = Literal["intraday", "eod", "open_interest", "rate"]
 # When the vendor publishes: calendar days after the trade date, and the time of that day in New York.
 _PUBLISHED: dict[Kind, tuple[int, time]] = {
     "intraday": (1, time(2, 0)),
     "eod": (0, time(17, 30)),
     "open_interest": (0, time(6, 45)),
+    "rate": (1, time(10, 0)),
 }
 
 
@@ -214,8 +215,9 @@ def published(kind: Kind, trade_date: date) -> datetime:
     """When the vendor has the trade date's data ready.
 
     Args:
-        kind: "intraday" (02:00 the next calendar day), "eod" (17:30) or "open_interest" (06:45: the open
-            interest of a day is that of the evening before).
+        kind: "intraday" (02:00 the next calendar day), "eod" (17:30), "open_interest" (06:45: the open interest
+            of a day is that of the evening before) or "rate" (10:00 the next calendar day: rates are published the
+            morning after).
         trade_date: The day the data is stamped with.
 
     Returns:

@@ -12,6 +12,7 @@ GOLDEN = Path(__file__).parent / "golden"
 VOLATILE = (
     (r"\x1b\[[0-9;]*m", ""),
     (r"Progress: .*\n?", ""),  # only where a run takes long
+    (r"--- stderr\n(?=--- exit)", ""),  # where that was all
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"port = \d+", "port = PORT"),
     (r"\b([Pp]ort) \d{4,5}\b", r"\1 PORT"),

@@ -20,7 +20,7 @@ def run(url: str, data_dir: str, dataset: str, start: str, end: str, kind: str, 
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    download(start, end, terminal=url, data_dir=data_dir, datasets=(dataset,), emit=emit, environ={})
+    download(start, end, terminal=url, data_dir=data_dir, datasets=(dataset,), emit=emit, environ=os.environ)
 
 
 if __name__ == "__main__":

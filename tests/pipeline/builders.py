@@ -1,6 +1,6 @@
-"""Replies as v3 sends them, built from rows; and a Terminal in memory that follows a script."""
+"""Replies of every dataset as both dialects send them, built from rows; and a Terminal in memory with a script."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,7 +15,7 @@ from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.parse import parse
 from spxdata.pipeline.write import Encoding
 from spxdata.protocols import Storage
-from spxdata.schema import DATASETS, Dataset
+from spxdata.schema import DATASETS, Dataset, Form, Rows, WireColumn, wire
 from spxdata.sessions import clock as clock_text
 from tests.builders import EXPIRATION, NOW, TRADE_DATE, FakeClock, a_provenance, a_unit
 
@@ -42,34 +42,86 @@ def moment(minute: int, day: date = TRADE_DATE) -> str:
     return f"{day}T{clock_text(minute)}:00"
 
 
-def a_row(dataset: Dataset = QUOTE, contract: Contract = CALL, minute: int = 571, **changes: Any) -> Row:
-    """Return a row that breaks no rule."""
-    values: dict[str, object] = {
-        "symbol": "SPXW",
-        "expiration": contract.expiration,
-        "strike": f"{contract.strike:.3f}",
-        "right": contract.right.value,
-        "timestamp": moment(minute),
-        "bid_size": 48,
-        "bid_exchange": 5,
-        "bid": "64.90",
-        "bid_condition": 50,
-        "ask_size": 15,
-        "ask_exchange": 5,
-        "ask": "67.90",
-        "ask_condition": 50,
-        "delta": "0.5123",
-        "theta": "-1.7312",
-        "vega": "171.4012",
-        "rho": "18.2210",
-        "epsilon": "-19.0021",
-        "lambda": "36.8125",
-        "implied_vol": "0.1312",
-        "iv_error": "0.0001",
-        "underlying_timestamp": moment(minute),
-        "underlying_price": "4761.23",
+def unit_for(dataset: Dataset, **changes: Any) -> Unit:
+    """Return the unit that rows of `a_row` are of: day-wide where the dataset is, at its usual interval."""
+    values: dict[str, Any] = {
+        "dataset": dataset.name,
+        "interval": dataset.interval,
+        "root": dataset.root("SPXW"),
+        "expiration": EXPIRATION if dataset.unit_of == "expiration" else None,
     }
-    return {name: str({**values, **changes}[name]) for name in dataset.names}
+    return a_unit(**{**values, **changes})
+
+
+#: Values of a row that breaks no rule, of every column that is neither a time nor a contract's name.
+_VALUES: dict[str, object] = {
+    "symbol": "SPXW",
+    "bid_size": 48,
+    "bid_exchange": 5,
+    "bid": "64.90",
+    "bid_condition": 50,
+    "ask_size": 15,
+    "ask_exchange": 5,
+    "ask": "67.90",
+    "ask_condition": 50,
+    "midpoint": "66.40",
+    "sequence": -1986932228,
+    **{f"ext_condition{number}": 255 for number in range(1, 5)},
+    "condition": 130,
+    "size": 10,
+    "exchange": 6,
+    "price": "66.40",
+    "open": "65.10",
+    "high": "68.20",
+    "low": "63.70",
+    "close": "66.30",
+    "volume": 683,
+    "count": 99,
+    "vwap": "66.1234",
+    "open_interest": 1732,
+    "delta": "0.5123",
+    "theta": "-1.7312",
+    "vega": "171.4012",
+    "rho": "18.2210",
+    "epsilon": "-19.0021",
+    "lambda": "36.8125",
+    "gamma": "0.0031",
+    "vanna": "-0.1102",
+    "charm": "-4.2001",
+    "vomma": "11.0215",
+    "veta": "140.5512",
+    "vera": "0.1250",
+    "speed": "-0.0001",
+    "zomma": "-0.0201",
+    "color": "0.0412",
+    "ultima": "-71.2500",
+    "d1": "0.0312",
+    "d2": "0.0115",
+    "dual_delta": "-0.5012",
+    "dual_gamma": "0.0032",
+    "implied_vol": "0.1312",
+    "bid_implied_vol": "0.1290",
+    "ask_implied_vol": "0.1334",
+    "iv_error": "0.0001",
+    "underlying_price": "4761.23",
+    "rate": "5.31000",
+}
+
+
+def a_row(dataset: Dataset = QUOTE, contract: Contract = CALL, minute: int = 571, **changes: Any) -> Row:
+    """Return a row that breaks no rule, in v3's spelling; a report's times do not depend on the minute."""
+    intraday = dataset.rows is not Rows.DAILY
+    times = {
+        "timestamp": moment(minute if intraday else 390),
+        "trade_timestamp": moment(minute) + ".122",
+        "quote_timestamp": moment(minute),
+        "underlying_timestamp": moment(minute) if intraday else moment(1035) + ".187",
+        "created": moment(1035) + ".187" if "symbol" in dataset.names else str(TRADE_DATE),
+        "last_trade": moment(959) + ".120",
+    }
+    named = {"expiration": contract.expiration, "strike": f"{contract.strike:.3f}", "right": contract.right.value}
+    values = {**_VALUES, **times, **named, **changes}
+    return {name: str(values[name]) for name in dataset.names}
 
 
 def rows_of(
@@ -78,13 +130,57 @@ def rows_of(
     dataset: Dataset = QUOTE,
     **changes: Any,
 ) -> list[Row]:
-    """Return the rows of whole contracts, one contract after the other; prices differ from row to row."""
-    times = tuple(minutes)
+    """Return the rows of whole contracts, one contract after the other; prices differ from row to row.
+
+    Of a daily dataset there is one row a contract; of what has no contracts, one a minute.
+    """
+    times = tuple(minutes) if dataset.rows is not Rows.DAILY else (571,)
+    several = tuple(contracts) if "strike" in dataset.names else (CALL,)
     return [
         a_row(dataset, contract, minute, **{"bid_size": 1 + (minute * 7 + number) % 90, **changes})
-        for number, contract in enumerate(contracts)
+        for number, contract in enumerate(several)
         for minute in times
     ]
+
+
+def _milliseconds(text: str) -> str:
+    hours, minutes, seconds = text.partition("T")[2].split(":")
+    return str(round((int(hours) * 60 + int(minutes)) * 60_000 + float(seconds) * 1000))
+
+
+#: How v2 writes what v3 writes otherwise.
+_V2_CELLS: dict[Form, Callable[[str], str]] = {
+    Form.COMPACT_DAY: lambda text: text[:10].replace("-", ""),
+    Form.MS_OF_DAY: _milliseconds,
+    Form.TENTH_CENTS: lambda text: str(round(float(text) * 1000)),
+    Form.RIGHT_LETTER: lambda text: text[0],
+}
+#: What names a contract, in every dialect.
+_NAMES = frozenset({"symbol", "expiration", "strike", "right"})
+
+
+def wire_csv(
+    rows: Sequence[Row], dataset: Dataset, dialect: str = "v3", *, single: bool = False, header: bool = True
+) -> bytes:
+    """Return the body of a reply in a dialect.
+
+    Args:
+        rows: Rows in v3's spelling.
+        dataset: Whose rows.
+        dialect: v2 or v3.
+        single: Whether rows come without what names their contract, as v2 sends those of a single one.
+        header: Whether the column names stand first.
+    """
+    columns = [c for c in wire(dataset, dialect).columns if not (single and c.canonical in _NAMES)]
+
+    def cell(row: Row, column: WireColumn) -> str:
+        if column.canonical is None and column.form is not Form.COMPACT_DAY:
+            return "0"  # what only v2 sends
+        return _V2_CELLS.get(column.form, str)(row[column.canonical or dataset.dated])
+
+    lines = [",".join(column.name for column in columns)] if header else []
+    lines += [",".join(cell(row, column) for column in columns) for row in rows]
+    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 def csv_of(rows: Sequence[Row], columns: Sequence[str] | None = None, *, end: str = "\n") -> bytes:
@@ -139,12 +235,31 @@ class ScriptedTerminal:
         asked: The units that were asked for.
         open: Replies that were not closed.
         provenance: Of all replies.
+        dialect: Which generation it says it is.
+        lists: By kind, its contract list or what is raised instead of it.
+        listed: The kinds of contract lists that were asked for.
+        singles: By contract, its rows or what is raised instead; of others comes a line of column names alone.
+        asked_singly: The contracts that were asked for one by one.
     """
 
     script: list[bytes | Sequence[Piece] | BaseException]
     asked: list[Unit] = field(default_factory=list)
     open: int = 0
     provenance: Provenance = field(default_factory=a_provenance)
+    dialect: str = "v3"
+    lists: Mapping[str, ContractList | BaseException] = field(default_factory=dict)
+    listed: list[str] = field(default_factory=list)
+    singles: Mapping[Contract, bytes | BaseException] = field(default_factory=dict)
+    asked_singly: list[Contract] = field(default_factory=list)
+
+    @contextmanager
+    def single(self, unit: Unit, contract: Contract) -> Iterator[ScriptedReply]:
+        """Answer with what the script has of a contract."""
+        self.asked_singly.append(contract)
+        answer = self.singles.get(contract, wire_csv([], DATASETS[unit.dataset], self.dialect))
+        if isinstance(answer, BaseException):
+            raise answer
+        yield ScriptedReply((answer,), self.provenance)
 
     @contextmanager
     def fetch(self, unit: Unit) -> Iterator[ScriptedReply]:
@@ -172,8 +287,14 @@ class ScriptedTerminal:
         raise NotImplementedError(root, expiration)
 
     def contracts(self, root: str, trade_date: date, kind: str) -> ContractList:
-        """Not part of any script."""
-        raise NotImplementedError(root, trade_date, kind)
+        """Answer with the list of a kind, if the script has one."""
+        self.listed.append(kind)
+        if kind not in self.lists:
+            raise NotImplementedError(root, trade_date, kind)
+        answer = self.lists[kind]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def abort(self) -> None:
         """Do nothing: nobody waits here."""

@@ -2,6 +2,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,7 +32,9 @@ from spxdata.pipeline.attempt import Edges, attempt
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.read import adopt, frames
 from spxdata.protocols import Pending
+from spxdata.schema import DATASETS, Dataset
 from spxdata.storage.local import LocalStorage
+from tests.builders import a_provenance
 
 from .builders import (
     CALL,
@@ -50,6 +53,8 @@ from .builders import (
     listing,
     rows_of,
     stored_frame,
+    unit_for,
+    wire_csv,
 )
 
 PATH = path_of(QUOTE_UNIT)
@@ -85,7 +90,7 @@ class TestStored:
         assert outcome == Outcome(QUOTE_UNIT, State.STORED, artifact=outcome.artifact)
         assert left(tmp_path) == [PATH]
         assert pl.concat(frames(storage, PATH)).equals(stored_frame(frame_of(rows_of())))
-        assert adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS)) == (outcome.artifact, ())
+        assert adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS)) == (outcome.artifact, (), ())
 
     def test_the_provenance_is_the_replys(self, storage: LocalStorage) -> None:
         """Where the rows come from is the Terminal's to say."""
@@ -157,6 +162,78 @@ class TestStored:
         flags = pl.concat(frames(storage, PATH))["flags"]
         assert flags.to_list()[5:8] == [0, Flag.REPEATED, Flag.REPEATED]
         assert flags.sum() == 2 * Flag.REPEATED
+
+
+class TestDatasets:
+    """What other datasets do their own way."""
+
+    @pytest.mark.parametrize("dialect", ["v3", "v2"])
+    @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+    def test_every_dataset_is_stored_and_adopted_as_it_is(
+        self, storage: LocalStorage, dataset: Dataset, dialect: str
+    ) -> None:
+        """Whole, in both dialects; its file gives back what was said of it, by content hash too."""
+        if dialect == "v2" and dataset.v2 is None:
+            return
+        unit, rows = unit_for(dataset), rows_of(CONTRACTS, range(570, 976), dataset)
+        listed = listing() if dataset.contract_list else None
+        terminal = ScriptedTerminal([wire_csv(rows, dataset, dialect)], provenance=a_provenance(dialect=dialect))
+        outcome = attempt(unit, listed, edges_of(storage, terminal=terminal))
+        assert outcome.artifact
+        assert (outcome.artifact.rows, outcome.holes, outcome.notes, outcome.verified) == (len(rows), (), 0, True)
+        assert adopt(storage, unit, frozenset(CONTRACTS) if listed else None) == (outcome.artifact, (), ())
+        frame = pl.concat(frames(storage, path_of(unit)))
+        lacks = dataset.v2.lacks if dataset.v2 and dialect == "v2" else ()
+        assert {name for name in frame.columns if frame[name].null_count()} == set(lacks)
+
+    @pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.v2 and dataset.v2.lacks])
+    def test_what_v2_lacks_has_another_hash_than_nothing_or_no_number(self, storage: LocalStorage, name: str) -> None:
+        """Null, 0 and NaN are three things; all other values are those of v3."""
+        dataset = DATASETS[name]
+        unit, rows = unit_for(dataset), rows_of(CONTRACTS, range(570, 976), dataset)
+        v2 = dataset.v2
+        assert v2
+        hashes = []
+        for dialect, value in (("v2", "0"), ("v3", "0"), ("v3", "nan")):
+            body = wire_csv([row | dict.fromkeys(v2.lacks, value) for row in rows], dataset, dialect)
+            terminal = ScriptedTerminal([body], provenance=a_provenance(dialect=dialect))
+            outcome = attempt(unit, listing(), edges_of(storage, terminal=terminal))
+            assert outcome.artifact
+            hashes.append(outcome.artifact.content_hash)
+        assert len(set(hashes)) == 3
+
+    def test_reports_that_came_twice_are_all_kept(self, storage: LocalStorage) -> None:
+        """Sorted by when they were made: older ones superseded, those that are the same to the byte repeated."""
+        eod = DATASETS["eod"]
+        unit = unit_for(eod)
+        old = rows_of(CONTRACTS, dataset=eod, created="2024-01-16T17:15:00", volume=1)
+        new = rows_of(CONTRACTS, dataset=eod, created="2024-01-16T17:33:00", volume=2)
+        outcome = attempt(unit, listing(), edges_of(storage, csv_of([*new, *old, *new])))
+        assert outcome.artifact
+        assert (outcome.artifact.rows, outcome.holes) == (9, ())
+        frame = pl.concat(frames(storage, path_of(unit)))
+        assert frame["volume"].to_list() == [1, 2, 2] * 3
+        assert frame["flags"].to_list() == [Flag.SUPERSEDED, 0, Flag.REPEATED] * 3
+
+    def test_what_has_expired_is_not_missed_in_a_report(self, storage: LocalStorage) -> None:
+        """Though it is listed; when it is stored, and when the file is adopted."""
+        eod = DATASETS["eod"]
+        unit, gone = unit_for(eod), CALL._replace(expiration=date(2024, 1, 12))
+        outcome = attempt(unit, listing([*CONTRACTS, gone]), edges_of(storage, csv_of(rows_of(dataset=eod))))
+        assert outcome.holes == ()
+        assert adopt(storage, unit, frozenset([*CONTRACTS, gone])) == (outcome.artifact, (), ())
+
+    def test_trades_are_stored_in_the_order_in_which_they_came(self, storage: LocalStorage) -> None:
+        """Contract by contract; equal ones too, and a sequence number that is less than the one before it."""
+        trade = DATASETS["trade"]
+        unit = unit_for(trade)
+        rows = [a_row(trade, contract, 600, sequence=s) for contract in (PUT, CALL) for s in (7, -3, 7, 5)]
+        outcome = attempt(unit, listing([CALL, PUT]), edges_of(storage, csv_of(rows), memory=SortMemory(0)))
+        assert outcome.artifact
+        frame = pl.concat(frames(storage, path_of(unit)))
+        assert frame["right"].cast(pl.String).to_list() == ["CALL"] * 4 + ["PUT"] * 4
+        assert frame["sequence"].to_list() == [7, -3, 7, 5] * 2
+        assert frame["flags"].sum() == 0
 
 
 class TestShortReplies:

@@ -1,5 +1,6 @@
 import errno
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,10 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxdata.errors import DiskFull, StorageError
-from spxdata.pipeline.order import GROUP_ROWS, Sorter, SortMemory, contract_rows, sorted_run
+from spxdata.pipeline.order import GROUP_ROWS, RUN_BYTES, Order, Sorter, SortMemory, series_rows, sorted_run
 from spxdata.pipeline.parse import RIGHT
+from tests.builders import a_unit
 
-KEY = ("strike", "right", "timestamp")
+KEY = Order(("strike", "right"), ("strike", "right", "timestamp"))
+#: Ticks have no key: a row's time says nothing of its place.
+TICKS = Order(("strike", "right"), ("strike", "right"))
+#: An index is one series; so are its ticks.
+INDEX, INDEX_TICKS = Order((), ("timestamp",)), Order((), ())
 
 #: What a row is here: strike, right, timestamp; its place in the reply is added as a column.
 Line = tuple[float, str, int]
@@ -68,9 +74,15 @@ def in_order(rows: Sequence[Line]) -> list[tuple[Any, ...]]:
     return sorted(((*row, place) for place, row in enumerate(rows)), key=lambda row: (row[0], row[1] == "PUT", row[2]))
 
 
-def sorted_groups(parts: Sequence[pl.DataFrame], limit: int, rows: int = GROUP_ROWS) -> list[list[tuple[Any, ...]]]:
+def sorted_groups(
+    parts: Sequence[pl.DataFrame],
+    limit: int,
+    rows: int = GROUP_ROWS,
+    order: Order = KEY,
+    run_bytes: int = RUN_BYTES,
+) -> list[list[tuple[Any, ...]]]:
     """Return the groups that come out of a sorter."""
-    with Sorter(KEY, SortMemory(limit), Spills()) as sorter:
+    with Sorter(order, SortMemory(limit), Spills(), run_bytes) as sorter:
         for part in parts:
             sorter.add(part)
         return [group.rows() for group in sorter.groups(rows)]
@@ -130,6 +142,97 @@ class TestOrder:
         assert sorted_groups([], 0) == []
 
 
+class TestTicks:
+    """Rows that nothing tells apart keep the order in which they arrived."""
+
+    @given(lines, splits, limits, st.integers(1, 50), st.integers(0, 2000))
+    def test_a_series_keeps_the_order_of_its_arrival(
+        self, rows: list[Line], borders: list[int], limit: int, group: int, run_bytes: int
+    ) -> None:
+        """Across batches and spilled runs, however large the groups are."""
+        groups = sorted_groups(batches(rows, borders), limit, group, TICKS, run_bytes)
+        expected = sorted(
+            ((*row, place) for place, row in enumerate(rows)), key=lambda row: (row[0], row[1] == "PUT", row[3])
+        )
+        assert [row for part in groups for row in part] == expected
+
+    @given(lines, splits, limits, st.integers(1, 50))
+    def test_only_a_series_that_is_too_large_for_a_group_comes_in_pieces(
+        self, rows: list[Line], borders: list[int], limit: int, group: int
+    ) -> None:
+        """By itself; all others are whole."""
+        groups = sorted_groups(batches(rows, borders), limit, group, TICKS)
+        sizes = Counter(row[:2] for row in rows)
+        seen: Counter[tuple[float, str]] = Counter()
+        for part in groups:
+            series = {row[:2] for row in part}
+            for one in series:
+                seen[one] += 1
+            if any(sizes[one] > group for one in series):
+                assert len(series) == 1
+        assert all(times == 1 for one, times in seen.items() if sizes[one] <= group)
+
+    def test_a_giant_series_is_passed_on_batch_by_batch(self) -> None:
+        """Never put together: a run of it is in pieces of a group's rows, from a file and from memory alike."""
+        one: list[Line] = [(5.0, "CALL", 575 - n % 5) for n in range(GROUP_ROWS + 3)]
+        with Sorter(TICKS, SortMemory(10**9), Spills(), 0) as sorter:
+            for _ in range(2):
+                sorter.add(frame(one))
+            sizes = [group.height for group in sorter.groups()]
+        assert sizes == [GROUP_ROWS, 3] * 2
+
+    def test_small_series_after_a_giant_one_are_grouped_again(self) -> None:
+        """The large one stands by itself between groups of small ones."""
+        rows: list[Line] = [(5.0, "CALL", 1), (6.0, "CALL", 1), *[(7.0, "CALL", n) for n in range(9)], (8.0, "PUT", 1)]
+        groups = sorted_groups([frame(rows)], 10**9, 4, TICKS)
+        assert [[row[0] for row in group] for group in groups] == [[5.0, 6.0], [7.0] * 9, [8.0]]
+
+
+class TestOneSeries:
+    """What has no contracts."""
+
+    @given(lines, splits, limits, st.integers(1, 50))
+    def test_an_index_is_sorted_by_its_time(self, rows: list[Line], borders: list[int], limit: int, group: int) -> None:
+        """Stably, and as one group: nothing is split that has a key."""
+        groups = sorted_groups(batches(rows, borders), limit, group, INDEX)
+        assert [row for part in groups for row in part] == sorted(
+            ((*row, place) for place, row in enumerate(rows)), key=lambda row: row[2]
+        )
+        assert len([part for part in groups if part]) <= 1
+
+    @given(lines, splits, limits, st.integers(1, 50))
+    def test_its_ticks_come_as_they_came(self, rows: list[Line], borders: list[int], limit: int, group: int) -> None:
+        """Nothing to sort by."""
+        groups = sorted_groups(batches(rows, borders), limit, group, INDEX_TICKS)
+        assert [row for part in groups for row in part] == [(*row, place) for place, row in enumerate(rows)]
+
+    def test_all_rows_are_one_series(self) -> None:
+        """With an empty key."""
+        assert series_rows(frame([(5.0, "PUT", 1)] * 3), INDEX) == {(): 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "interval", "series", "columns"),
+    [
+        ("quote", "1m", ("strike", "right"), ("strike", "right", "timestamp")),
+        ("quote", "tick", ("strike", "right"), ("strike", "right")),
+        ("trade", "tick", ("strike", "right"), ("strike", "right")),
+        ("trade_quote", "tick", ("strike", "right"), ("strike", "right")),
+        ("eod", "1d", ("expiration", "strike", "right"), ("expiration", "strike", "right", "created")),
+        ("index_price", "1m", (), ("timestamp",)),
+        ("index_price", "tick", (), ()),
+        ("interest_rate", "1d", (), ("created",)),
+    ],
+)
+def test_the_order_of_a_unit_is_its_datasets(
+    name: str, interval: str, series: tuple[str, ...], columns: tuple[str, ...]
+) -> None:
+    """At its interval; ticks have none beyond their series."""
+    order = Order.of(a_unit(dataset=name, interval=interval))
+    assert order == (series, columns)
+    assert order.is_total == (interval != "tick")
+
+
 class TestMemory:
     """The budget that all attempts share."""
 
@@ -181,6 +284,19 @@ class TestMemory:
 
 class TestSpilling:
     """Runs in temporary files."""
+
+    def test_an_attempt_holds_no_more_than_a_run(self) -> None:
+        """However much memory is left; what it held is free again."""
+        part = frame([(5.0, "CALL", 570)] * 50)
+        size = int(part.estimated_size())
+        memory, spills = SortMemory(10**9), Spills()
+        with Sorter(KEY, memory, spills, 2 * size) as sorter:
+            for number, files in enumerate((0, 0, 1, 1, 1, 2)):
+                sorter.add(part)
+                assert (number, len(spills.files)) == (number, files)
+            assert memory.claim(10**9)
+            memory.release(10**9)
+            assert sum(group.height for group in sorter.groups()) == 300
 
     @given(lines, splits)
     def test_files_are_closed(self, rows: list[Line], borders: list[int]) -> None:
@@ -244,5 +360,5 @@ class TestHeld:
 def test_contracts_are_counted_in_their_order() -> None:
     """Strike first, calls before puts."""
     rows: list[Line] = [(5.0, "PUT", 570), (4.0, "PUT", 570), (5.0, "CALL", 570), (5.0, "PUT", 571)]
-    counts = contract_rows(sorted_run(frame(rows), KEY))
+    counts = series_rows(sorted_run(frame(rows), KEY), KEY)
     assert [(*key, count) for key, count in counts.items()] == [(4.0, 1, 1), (5.0, 0, 1), (5.0, 1, 2)]

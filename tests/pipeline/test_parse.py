@@ -13,10 +13,26 @@ from hypothesis import strategies as st
 from spxdata.errors import CutOff, DataError, MalformedReply, SchemaDrift
 from spxdata.model import Unit
 from spxdata.pipeline.parse import BATCH_BYTES, LINE_LIMIT, RIGHT, TIME, Batch, blocks, parse
+from spxdata.schema import DATASETS, Dataset
 from spxdata.sessions import NEW_YORK
 from tests.builders import a_unit
 
-from .builders import CALL, GREEKS, GREEKS_UNIT, PUT, QUOTE, QUOTE_UNIT, Row, a_row, csv_of, cut, moment, rows_of
+from .builders import (
+    CALL,
+    GREEKS,
+    GREEKS_UNIT,
+    PUT,
+    QUOTE,
+    QUOTE_UNIT,
+    Row,
+    a_row,
+    csv_of,
+    cut,
+    moment,
+    rows_of,
+    unit_for,
+    wire_csv,
+)
 
 ROWS = rows_of((CALL, PUT), range(571, 575))
 BODY = csv_of(ROWS)
@@ -395,6 +411,83 @@ class TestBatches:
         assert caught.value.evidence.first_row >= passed.frame.height
         assert b"sixty" in caught.value.evidence.batch
         assert len(caught.value.evidence.batch) < BATCH_BYTES + LINE_LIMIT
+
+
+class TestDatasets:
+    """Every dataset in both dialects."""
+
+    @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+    def test_both_dialects_are_the_same_table_but_for_what_v2_lacks(self, dataset: Dataset) -> None:
+        """In every value and type; what v2 lacks is null there."""
+        unit, rows = unit_for(dataset), rows_of((CALL, PUT), range(571, 575), dataset)
+        v3 = parsed([wire_csv(rows, dataset)], unit)
+        assert v3.height == len(rows)
+        assert tuple(v3.columns) == dataset.names
+        assert v3.null_count().sum_horizontal().item() == 0
+        if dataset.v2 is None:
+            return
+        v2 = pl.concat(batch.frame for batch in parse(iter([wire_csv(rows, dataset, "v2")]), unit, "v2"))
+        assert v2.schema == v3.schema
+        assert v2.drop(dataset.v2.lacks).equals(v3.drop(dataset.v2.lacks))
+        for name in dataset.v2.lacks:
+            assert v2[name].null_count() == v2.height
+
+    @pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.v2])
+    def test_an_unknown_column_of_v2_is_still_drift(self, name: str) -> None:
+        """One that is known to be dropped is not; a missing one of those is."""
+        dataset = DATASETS[name]
+        header, _, rest = wire_csv([a_row(dataset)], dataset, "v2").partition(b"\r\n")
+        columns = header.split(b",")
+        for spoiled_ in ([*columns, b"extra"], columns[:-1], [*columns[:-2], b"another", columns[-1]]):
+            with pytest.raises(SchemaDrift):
+                list(parse(iter([b",".join(spoiled_) + b"\r\n" + rest]), unit_for(dataset), "v2"))
+
+    @pytest.mark.parametrize("name", ["trade", "trade_quote"])
+    def test_what_only_v2_sends_of_trades_is_not_stored(self, name: str) -> None:
+        """Whatever it says."""
+        dataset = DATASETS[name]
+        body = wire_csv([a_row(dataset)], dataset, "v2")
+        assert b"volume_type" in body
+        frame = pl.concat(batch.frame for batch in parse(iter([body]), unit_for(dataset), "v2"))
+        assert tuple(frame.columns) == dataset.names
+        assert frame["sequence"].to_list() == [-1986932228]
+
+    def test_the_last_trade_of_v2_is_midnight_where_there_was_none(self) -> None:
+        """As in v3."""
+        dataset = DATASETS["eod"]
+        rows = [a_row(dataset, last_trade="2024-01-16T00:00:00")]
+        frame = pl.concat(
+            batch.frame for batch in parse(iter([wire_csv(rows, dataset, "v2")]), unit_for(dataset), "v2")
+        )
+        assert frame["last_trade"].item() == datetime(2024, 1, 16, tzinfo=NEW_YORK)
+
+    @pytest.mark.parametrize("spelled", ["2024-01-19", "20240119", " 20240119", " 2024-01-19", '" 20240119"'])
+    @pytest.mark.parametrize("dataset", [QUOTE, DATASETS["greeks_eod"]], ids=["quote", "greeks_eod"])
+    def test_days_come_with_and_without_hyphens_and_with_a_blank_before_them(
+        self, dataset: Dataset, spelled: str
+    ) -> None:
+        """All of them have been seen of v3."""
+        unit = unit_for(dataset)
+        found = parsed([wire_csv([a_row(dataset, expiration=spelled)], dataset)], unit)
+        assert found.equals(parsed([wire_csv([a_row(dataset)], dataset)], unit))
+
+    @pytest.mark.parametrize("spelled", ["2024-01-16", "20240116", " 2024-01-16"])
+    def test_so_do_days_of_the_interest_rate(self, spelled: str) -> None:
+        """Whose only time is a day."""
+        dataset = DATASETS["interest_rate"]
+        frame = parsed([wire_csv([a_row(dataset, created=spelled)], dataset)], unit_for(dataset))
+        assert frame.rows() == [(date(2024, 1, 16), 5.31)]
+
+    def test_a_reply_may_mix_spellings_of_a_day(self) -> None:
+        """From row to row."""
+        rows = [a_row(expiration=spelled) for spelled in ("2024-01-19", "20240119", " 20240119")]
+        assert parsed([csv_of(rows)])["expiration"].to_list() == [date(2024, 1, 19)] * 3
+
+    @pytest.mark.parametrize("spelled", ["19-01-2024", "240119", "2024-01-19T00:00:00", "0"])
+    def test_other_spellings_of_a_day_are_refused(self, spelled: str) -> None:
+        """Guessing would be worse."""
+        with pytest.raises(MalformedReply):
+            parsed([csv_of([a_row(expiration=spelled)])])
 
 
 def test_recorded_v3_replies_parse_to_the_recorded_v2_values(reference: Path) -> None:

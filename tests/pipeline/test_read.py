@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -18,8 +18,9 @@ from spxdata.errors import ChecksumMismatch
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Hole, HoleKind
 from spxdata.pipeline.attempt import attempt
+from spxdata.pipeline.parquet_file import METADATA_KEY
 from spxdata.pipeline.read import adopt, checksum, confirmed, footer, frames
-from spxdata.pipeline.write import METADATA_KEY, Encoding
+from spxdata.pipeline.write import Encoding
 from spxdata.storage.local import LocalStorage
 from tests.builders import EXPIRATION, NOW, TRADE_DATE, a_provenance, a_unit
 
@@ -37,6 +38,7 @@ from .builders import (
     rows_of,
     stored_frame,
 )
+from .tables import OneFile
 
 PATH = path_of(QUOTE_UNIT)
 LISTED = frozenset(CONTRACTS)
@@ -54,9 +56,9 @@ def artifact(storage: LocalStorage) -> Artifact:
     return commit(storage, csv_of(rows_of()))
 
 
-def commit(storage: LocalStorage, body: bytes) -> Artifact:
+def commit(storage: LocalStorage, body: bytes, **changes: Any) -> Artifact:
     """Bring a reply into the archive."""
-    edges = edges_of(storage, body, encoding=Encoding(row_group_rows=500))
+    edges = edges_of(storage, body, encoding=Encoding(row_group_rows=500, **changes))
     found = attempt(QUOTE_UNIT, listing(), edges, accept_holes=True).artifact
     assert found
     return found
@@ -79,23 +81,6 @@ def rewritten(tmp_path: Path, change: Callable[[pa.Table], pa.Table]) -> bytes:
         writer.write_table(changed)
         writer.add_key_value_metadata({METADATA_KEY: metadata[METADATA_KEY]})
     return buffer.getvalue()
-
-
-class OneFile(LocalStorage):
-    """A storage in memory whose every path holds the same bytes.
-
-    Args:
-        data: These.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(Path("nowhere"))
-        self._data = data
-
-    def open(self, path: str) -> BinaryIO:
-        """Open the file under any name."""
-        assert path
-        return io.BytesIO(self._data)
 
 
 class TestFooter:
@@ -162,6 +147,17 @@ class TestConfirmed:
         storage.remove(PATH)
         assert not confirmed(storage, artifact)
 
+    def test_a_csv_file_is_confirmed_by_its_size(self, storage: LocalStorage, tmp_path: Path) -> None:
+        """It has no footer; its bytes are the business of a full check."""
+        artifact = commit(storage, csv_of(rows_of()), format="csv")
+        assert confirmed(storage, artifact)
+        data = (tmp_path / artifact.path).read_bytes()
+        for other in (data[:-1], data + b"x", b""):
+            put(storage, other, artifact.path)
+            assert not confirmed(storage, artifact)
+        storage.remove(artifact.path)
+        assert not confirmed(storage, artifact)
+
     def test_other_rows_under_that_name_are_not(self, storage: LocalStorage, artifact: Artifact) -> None:
         """The catalog knows the content it recorded."""
         other = commit(storage, csv_of(rows_of(bid="64.80")))
@@ -175,8 +171,40 @@ class TestAdopt:
 
     def test_it_gives_the_artifact_that_was_never_recorded(self, storage: LocalStorage, artifact: Artifact) -> None:
         """To the last field."""
-        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, ())
-        assert adopt(storage, QUOTE_UNIT, None) == (artifact, ())
+        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), ())
+        assert adopt(storage, QUOTE_UNIT, None) == (artifact, (), ())
+
+    @pytest.mark.parametrize(
+        ("bid", "decimals"),
+        [("64.90", ("strike", "bid", "ask")), ("64.123456", ("strike", "ask"))],
+        ids=["all exact", "one column float64"],
+    )
+    def test_so_does_a_file_of_decimals(self, storage: LocalStorage, bid: str, decimals: tuple[str, ...]) -> None:
+        """Whichever columns of it are."""
+        artifact = commit(storage, csv_of(rows_of(bid=bid)), numbers="decimal")
+        assert footer(storage, PATH).decimals == decimals
+        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), ())
+
+    @pytest.mark.parametrize("decimals", [[], ["bid"], ["strike", "bid", "ask", "symbol"], ["flags"], "bid", 7, None])
+    def test_a_footer_that_tells_of_other_decimals_is_refused(
+        self, storage: LocalStorage, tmp_path: Path, decimals: object
+    ) -> None:
+        """Columns are what the footer says, or the file is not ours."""
+        commit(storage, csv_of(rows_of()), numbers="decimal")
+        document = json.loads(pq.read_metadata(tmp_path / PATH).metadata[METADATA_KEY])
+        table = pq.read_table(tmp_path / PATH, partitioning=None)
+        for told, adopted in ((document["decimals"], True), (decimals, False)):
+            buffer = io.BytesIO()
+            with pq.ParquetWriter(buffer, table.schema, store_decimal_as_integer=True) as writer:
+                writer.write_table(table)
+                writer.add_key_value_metadata({METADATA_KEY: json.dumps({**document, "decimals": told})})
+            put(storage, buffer.getvalue())
+            assert bool(adopt(storage, QUOTE_UNIT, LISTED)) == adopted
+
+    def test_a_csv_file_is_not_looked_for(self, storage: LocalStorage) -> None:
+        """Nothing in it says what it is."""
+        commit(storage, csv_of(rows_of()), format="csv")
+        assert adopt(storage, QUOTE_UNIT, LISTED) is None
 
     def test_it_finds_the_holes_again(self, storage: LocalStorage) -> None:
         """From the rows and the list, not from any record."""
@@ -243,18 +271,22 @@ class TestAdopt:
             put(storage, data[:length])
             assert adopt(storage, QUOTE_UNIT, LISTED) is None
 
-    def test_a_file_with_a_flipped_bit_is_refused_or_says_the_same(self, artifact: Artifact, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("numbers", ["float64", "decimal"])
+    def test_a_file_with_a_flipped_bit_is_refused_or_says_the_same(
+        self, storage: LocalStorage, tmp_path: Path, numbers: str
+    ) -> None:
         """Anywhere in it: what is adopted has the values that were written, and nothing comes else but a refusal.
 
         The footer is where libraries end the process on damage, so it is looked at more closely than the pages.
         """
+        artifact = commit(storage, csv_of(rows_of()), numbers=numbers)
         data = (tmp_path / PATH).read_bytes()
         expected = stored_frame(frame_of(rows_of())).select(QUOTE.names).rows()
         footer_at = artifact.bytes - 8 - int.from_bytes(data[-8:-4], "little")
         for position in (*range(0, footer_at, 997), *range(footer_at, artifact.bytes, 101)):
-            storage = OneFile(data[:position] + bytes([data[position] ^ 1 << position % 8]) + data[position + 1 :])
-            if adopt(storage, QUOTE_UNIT, LISTED):
-                assert pl.concat(frames(storage, PATH)).select(QUOTE.names).rows() == expected
+            damaged = OneFile(data[:position] + bytes([data[position] ^ 1 << position % 8]) + data[position + 1 :])
+            if adopt(damaged, QUOTE_UNIT, LISTED):
+                assert pl.concat(frames(damaged, PATH)).select(QUOTE.names).rows() == expected
 
     def test_a_foreign_parquet_file_is_refused(self, storage: LocalStorage) -> None:
         """The same columns and rows, without our metadata."""
@@ -300,6 +332,12 @@ class TestFrames:
         pieces = list(frames(storage, PATH))
         assert [piece.height for piece in pieces] == [500, 500, 215]
         assert pl.concat(pieces).equals(stored_frame(frame_of(rows_of())))
+
+    @pytest.mark.parametrize("changes", [{"numbers": "decimal"}, {"format": "csv"}], ids=["decimal", "csv"])
+    def test_in_whatever_form_they_are_stored(self, storage: LocalStorage, changes: dict[str, str]) -> None:
+        """Numbers are float64."""
+        artifact = commit(storage, csv_of(rows_of()), **changes)
+        assert pl.concat(frames(storage, artifact.path)).equals(stored_frame(frame_of(rows_of())))
 
     def test_damage_inside_is_a_mismatch(self, storage: LocalStorage, artifact: Artifact, tmp_path: Path) -> None:
         """Pages overwritten under a whole footer."""

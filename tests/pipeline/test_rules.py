@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 import pytest
@@ -13,13 +13,30 @@ import pytest
 from spxdata.errors import BrokenRule, Evidence
 from spxdata.flags import Flag, names
 from spxdata.model import Unit
-from spxdata.pipeline.order import sorted_run
+from spxdata.pipeline.order import Order, sorted_run
 from spxdata.pipeline.parse import parse
 from spxdata.pipeline.rules import RULES, Facts, Rule, enforce, expressions, flagged
 from spxdata.schema import DATASETS, Dataset
 from tests.builders import EXPIRATION, TRADE_DATE, a_unit
 
-from .builders import CALL, CONTRACTS, GREEKS, HIGH_CALL, PUT, QUOTE, a_row, frame_of, rows_of
+from .builders import (
+    CALL,
+    CONTRACTS,
+    GREEKS,
+    HIGH_CALL,
+    PUT,
+    QUOTE,
+    a_row,
+    frame_of,
+    rows_of,
+    unit_for,
+)
+
+T = TypeVar("T")
+
+EOD, OHLC, TRADE, TRADE_QUOTE, INDEX = (
+    DATASETS[name] for name in ("eod", "ohlc", "trade", "trade_quote", "index_price")
+)
 
 
 @dataclass(frozen=True)
@@ -30,30 +47,45 @@ class Example:
         changes: What differs from the clean row.
         dataset: Whose row it is.
         also: Other rules that such a row cannot help breaking.
+        before: Whether it is sorted before the clean one.
     """
 
     changes: Mapping[str, Any]
     dataset: Dataset = QUOTE
     also: frozenset[str] = frozenset()
+    before: bool = False
 
+    def places(self, clean: T, broken: T) -> list[T]:
+        """Return what is said of both rows in their stored order."""
+        return [broken, clean] if self.before else [clean, broken]
+
+
+#: A quote of nothing at all.
+_NO_QUOTE: dict[str, Any] = {"bid": "0.00", "ask": "0.00", "bid_size": 0, "ask_size": 0}
 
 #: A failing example of each rule.
 EXAMPLES: dict[str, Example] = {
     "another_root": Example({"symbol": "SPX"}),
-    "another_expiration": Example({"expiration": "2024-01-26"}),
+    "another_expiration": Example({"expiration": "2024-01-26"}, also=frozenset({"unlisted"})),
     "another_day": Example({"timestamp": "2024-01-17T09:31:00"}, also=frozenset({"out_of_session"})),
     "off_grid": Example({"timestamp": "2024-01-16T09:31:00.001"}),
     "no_strike": Example({"strike": "nan"}, also=frozenset({"not_finite", "unlisted"})),
     "negative": Example({"ask_size": -1}),
     "two_values": Example({"ask": "67.80"}),
     "repeated": Example({}),
+    "superseded": Example({"created": "2024-01-16T17:14:59.999"}, EOD, before=True),
     "zero_bid": Example({"bid": "0.00", "bid_size": 0}),
     "zero_ask": Example({"ask": "0.00", "ask_size": 0}),
     "size_without_bid": Example({"bid_size": 0}),
     "size_without_ask": Example({"ask_size": 0}),
-    "no_quote": Example({"bid": "0.00", "ask": "0.00", "bid_size": 0, "ask_size": 0}),
+    "no_quote": Example(_NO_QUOTE),
     "no_model": Example({"iv_error": "100.0"}, GREEKS, also=frozenset({"iv_error"})),
     "no_underlying": Example({"underlying_price": "0.00"}, GREEKS),
+    "no_index": Example({"price": "0.00"}, INDEX),
+    "trade_without_quote": Example(_NO_QUOTE, TRADE_QUOTE),
+    "report_without_quote": Example(_NO_QUOTE | {"strike": "4750.000"}, EOD),
+    "untraded": Example({"volume": 0}, OHLC),
+    "misshapen": Example({"high": "63.60"}, OHLC),
     "locked": Example({"bid": "67.90"}),
     "crossed": Example({"bid": "68.00"}),
     "off_tick": Example({"bid": "64.95"}),
@@ -69,8 +101,9 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
 def facts_of(dataset: Dataset, *, listed: bool = True) -> Facts:
-    """Return what is known of the unit of all examples: one listed contract."""
-    return Facts.of(a_unit(dataset=dataset.name), frozenset({CALL}) if listed else None)
+    """Return what is known of the unit of all examples: two listed contracts."""
+    contracts = frozenset({CALL, HIGH_CALL}) if dataset.unit_of == "day" else frozenset({CALL})
+    return Facts.of(unit_for(dataset), contracts if listed else None)
 
 
 def broken_by(frame: pl.DataFrame, facts: Facts) -> list[set[str]]:
@@ -86,11 +119,11 @@ def broken_by(frame: pl.DataFrame, facts: Facts) -> list[set[str]]:
 
 
 def example_frame(rule: Rule) -> pl.DataFrame:
-    """Return a clean row and after it the one that breaks a rule; of key rules, at the same minute."""
+    """Return a clean row and the one that breaks a rule, in stored order; of key rules, of the same minute."""
     example = EXAMPLES[rule.name]
     minute = 571 if rule.scope == "key" else 572
-    unit = a_unit(dataset=example.dataset.name)
-    return frame_of([a_row(example.dataset), a_row(example.dataset, minute=minute, **example.changes)], unit)
+    clean, broken = a_row(example.dataset), a_row(example.dataset, minute=minute, **example.changes)
+    return frame_of(example.places(clean, broken), unit_for(example.dataset))
 
 
 class TestTable:
@@ -122,7 +155,9 @@ class TestExamples:
     def test_the_example_breaks_its_rule_and_the_clean_row_none(self, rule: Rule) -> None:
         """And no other rule than it must."""
         example = EXAMPLES[rule.name]
-        assert broken_by(example_frame(rule), facts_of(example.dataset)) == [set(), {rule.name} | example.also]
+        assert broken_by(example_frame(rule), facts_of(example.dataset)) == example.places(
+            set(), {rule.name} | example.also
+        )
 
     @every_rule
     def test_a_rule_that_flags_sets_its_bit_on_that_row_alone(self, rule: Rule) -> None:
@@ -136,7 +171,7 @@ class TestExamples:
                 expected |= other.flag
         frame, facts = example_frame(rule), facts_of(example.dataset)
         flags = (flagged(frame, facts, "row") | flagged(frame, facts, "key")).to_list()
-        assert flags == [0, expected.value]
+        assert flags == example.places(0, expected.value)
         enforce(frame, facts, "row", None)
         enforce(frame, facts, "key", None)
 
@@ -255,7 +290,7 @@ class TestKeyRules:
 
     def flags(self, *rows: dict[str, str]) -> list[int]:
         """Return what the key rules flag on sorted rows."""
-        frame = sorted_run(frame_of(list(rows)), QUOTE.key)
+        frame = sorted_run(frame_of(list(rows)), Order.of(a_unit()))
         enforce(frame, facts_of(QUOTE), "key", None)
         return flagged(frame, facts_of(QUOTE), "key").to_list()
 
@@ -271,6 +306,184 @@ class TestKeyRules:
         """One that agrees does not excuse one that does not."""
         with pytest.raises(BrokenRule, match="two_values: 1 of 3"):
             self.flags(a_row(), a_row(), a_row(bid="64.80"))
+
+
+class TestTrades:
+    """Ticks: nothing tells two of them apart, and zeros mean something else."""
+
+    @pytest.mark.parametrize("dataset", [TRADE, TRADE_QUOTE], ids=lambda d: d.name)
+    @pytest.mark.parametrize("sequence", [-(2**31), -1, 0, 2**31 - 1])
+    def test_any_sequence_number_passes(self, dataset: Dataset, sequence: int) -> None:
+        """It is signed and wraps around."""
+        frame = frame_of([a_row(dataset, sequence=sequence)], unit_for(dataset))
+        assert broken_by(frame, facts_of(dataset)) == [set()]
+
+    @pytest.mark.parametrize("dataset", [TRADE, TRADE_QUOTE], ids=lambda d: d.name)
+    def test_equal_trades_are_no_repeats(self, dataset: Dataset) -> None:
+        """Two trades of one moment, price and size are two trades; so are two of one moment and two prices."""
+        rows = [a_row(dataset), a_row(dataset), a_row(dataset, price="66.50")]
+        assert broken_by(frame_of(rows, unit_for(dataset)), facts_of(dataset)) == [set()] * 3
+
+    @pytest.mark.parametrize(("time", "out"), [("09:29:59.999", True), ("16:15:00.000", False), ("16:15:00.001", True)])
+    def test_the_session_of_a_trade_is_told_by_its_own_time(self, time: str, out: bool) -> None:
+        """Not by that of the quote before it."""
+        frame = frame_of(
+            [a_row(TRADE_QUOTE, trade_timestamp=f"2024-01-16T{time}", quote_timestamp="2024-01-12T16:15:00")],
+            unit_for(TRADE_QUOTE),
+        )
+        assert broken_by(frame, facts_of(TRADE_QUOTE)) == [{"out_of_session"} if out else set()]
+
+    def test_ticks_are_on_no_grid(self) -> None:
+        """A quote of any millisecond; the same two values of one moment are two quotes."""
+        unit = a_unit(dataset="quote", interval="tick")
+        rows = [a_row(timestamp="2024-01-16T09:31:00.017", bid_size=n) for n in (1, 1, 2)]
+        assert broken_by(frame_of(rows, unit), Facts.of(unit, frozenset({CALL}))) == [set()] * 3
+
+    @pytest.mark.parametrize(
+        ("interval", "time", "off"),
+        [
+            ("1s", "09:31:01", False),
+            ("1s", "09:31:01.500", True),
+            ("500ms", "09:31:01.500", False),
+            ("5m", "09:31", True),
+        ],
+    )
+    def test_a_grid_is_as_fine_as_its_interval(self, interval: str, time: str, off: bool) -> None:
+        """Counted from the open."""
+        unit = a_unit(dataset="quote", interval=interval)
+        moment = f"2024-01-16T{time}" + (":00" if time.count(":") == 1 else "")
+        frame = frame_of([a_row(timestamp=moment)], unit)
+        assert broken_by(frame, Facts.of(unit, None)) == [{"off_grid"} if off else set()]
+
+
+#: Everything that may be 0 in a row at once.
+_ZEROS: dict[str, Any] = dict.fromkeys(
+    (
+        *("bid", "ask", "bid_size", "ask_size", "price", "open", "high", "low", "close", "volume", "count"),
+        *("implied_vol", "underlying_price", "open_interest", "delta", "vwap"),
+    ),
+    "0",
+)
+
+
+class TestZeros:
+    """Zero means absent: what that says of a row depends on what the row is."""
+
+    @pytest.mark.parametrize(
+        "name", ["trade", "trade_quote", "eod", "greeks_eod", "ohlc", "open_interest", "interest_rate"]
+    )
+    def test_no_trade_bar_or_report_is_ever_a_sentinel(self, name: str) -> None:
+        """The empty row of a quote or of greeks is none of theirs."""
+        dataset = DATASETS[name]
+        frame = frame_of([a_row(dataset, **_ZEROS, iv_error="100.0")], unit_for(dataset))
+        facts = facts_of(dataset)
+        flags = (flagged(frame, facts, "row") | flagged(frame, facts, "key")).item()
+        assert not flags & Flag.SENTINEL
+
+    @pytest.mark.parametrize("name", ["quote", "greeks", "implied_volatility", "greeks_second_order", "greeks_all"])
+    def test_an_empty_row_of_what_is_quoted_is_a_sentinel(self, name: str) -> None:
+        """By the quote alone."""
+        dataset = DATASETS[name]
+        frame = frame_of([a_row(dataset, **_NO_QUOTE)], unit_for(dataset))
+        assert Flag.SENTINEL in Flag(flagged(frame, facts_of(dataset), "row").item())
+
+    def test_an_untraded_bar_is_all_zero_and_in_shape(self) -> None:
+        """Its volume-weighted price may be carried on."""
+        zero: dict[str, Any] = dict.fromkeys(("open", "high", "low", "close"), "0.00")
+        frame = frame_of([a_row(OHLC, volume=0, count=0, **zero)], unit_for(OHLC))
+        assert broken_by(frame, facts_of(OHLC)) == [{"untraded"}]
+
+    def test_an_untraded_report_has_its_last_trade_at_midnight(self) -> None:
+        """Which is of the day all the same."""
+        frame = frame_of([a_row(EOD, last_trade="2024-01-16T00:00:00", volume=0, count=0)], unit_for(EOD))
+        assert broken_by(frame, facts_of(EOD)) == [{"untraded"}]
+
+    @pytest.mark.parametrize("changes", [{"open": "63.69"}, {"close": "68.21"}, {"low": "68.21"}, {"high": "65.00"}])
+    @pytest.mark.parametrize("dataset", [OHLC, EOD], ids=lambda d: d.name)
+    def test_a_bar_lies_between_its_low_and_its_high(self, dataset: Dataset, changes: dict[str, Any]) -> None:
+        """With its open and its close; it is kept and flagged."""
+        frame = frame_of([a_row(dataset, **changes)], unit_for(dataset))
+        assert broken_by(frame, facts_of(dataset)) == [{"misshapen"}]
+
+
+#: Of two reports, the older and the newer one.
+EARLY: dict[str, Any] = {"created": "2024-01-16T17:15:00"}
+LATE: dict[str, Any] = {"created": "2024-01-16T17:33:00"}
+
+
+class TestReports:
+    """A report that came more than once."""
+
+    def flags(self, *rows: dict[str, str], dataset: Dataset = EOD) -> list[Flag]:
+        """Return what is flagged on rows in stored order."""
+        frame = sorted_run(frame_of(list(rows), unit_for(dataset)), Order.of(unit_for(dataset)))
+        enforce(frame, facts_of(dataset), "key", None)
+        return [Flag(flags) for flags in flagged(frame, facts_of(dataset), "key")]
+
+    def test_the_newest_counts_and_older_ones_are_flagged(self) -> None:
+        """Of each contract; all are kept."""
+        assert self.flags(a_row(EOD, **LATE), a_row(EOD, HIGH_CALL, **EARLY), a_row(EOD, **EARLY, volume=1)) == [
+            Flag.SUPERSEDED,
+            Flag(0),
+            Flag(0),
+        ]
+
+    def test_a_report_that_came_twice_to_the_byte_is_repeated_and_not_superseded(self) -> None:
+        """An older one may be both."""
+        new, old = a_row(EOD, **LATE), a_row(EOD, **EARLY)
+        assert self.flags(new, new) == [Flag(0), Flag.REPEATED]
+        both = Flag.SUPERSEDED | Flag.REPEATED
+        assert self.flags(new, old, new, old) == [Flag.SUPERSEDED, both, Flag(0), Flag.REPEATED]
+
+    def test_reports_of_several_expirations_are_told_apart(self) -> None:
+        """The same strike and right at another expiration is another contract."""
+        nearer = CALL._replace(expiration=TRADE_DATE)
+        assert self.flags(a_row(EOD, nearer, **LATE), a_row(EOD, CALL, **EARLY)) == [Flag(0)] * 2
+
+    def test_two_reports_of_one_moment_with_two_values_fail(self) -> None:
+        """Nobody could say which of them counts."""
+        with pytest.raises(BrokenRule, match="two_values"):
+            self.flags(a_row(EOD), a_row(EOD, volume=1))
+
+    def test_greeks_at_the_close_are_told_by_the_moment_of_their_report(self) -> None:
+        """Which is that of the underlying's price: the other time is that of the last trade."""
+        dataset = DATASETS["greeks_eod"]
+        moments = ("2024-01-16T17:15:00", "2024-01-16T17:33:00")
+        rows = [a_row(dataset, underlying_timestamp=moment) for moment in moments]
+        assert self.flags(*rows, dataset=dataset) == [Flag.SUPERSEDED, Flag(0)]
+
+    def test_a_rate_that_came_twice_is_repeated(self) -> None:
+        """It has no contract and one day."""
+        dataset = DATASETS["interest_rate"]
+        assert self.flags(a_row(dataset), a_row(dataset), dataset=dataset) == [Flag(0), Flag.REPEATED]
+        with pytest.raises(BrokenRule, match="two_values"):
+            self.flags(a_row(dataset), a_row(dataset, rate="5.32"), dataset=dataset)
+
+
+class TestUnits:
+    """What a row must belong to."""
+
+    @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+    def test_a_clean_row_of_every_dataset_breaks_no_rule(self, dataset: Dataset) -> None:
+        """And every dataset is held to its own day."""
+        frame = frame_of([a_row(dataset)], unit_for(dataset))
+        assert broken_by(frame, facts_of(dataset)) == [set()]
+        (other,) = broken_by(frame, Facts.of(unit_for(dataset, trade_date=date(2024, 1, 17)), None))
+        assert "another_day" in other
+
+    def test_a_day_wide_list_is_compared_with_its_expirations(self) -> None:
+        """A strike that is listed at another expiration is not listed."""
+        nearer = CALL._replace(expiration=TRADE_DATE)
+        unit = unit_for(EOD)
+        frame = frame_of(rows_of((nearer, CALL, PUT), dataset=EOD), unit)
+        facts = Facts.of(unit, frozenset({CALL, nearer._replace(right=PUT.right)}))
+        assert broken_by(frame, facts) == [{"unlisted"}, set(), {"unlisted"}]
+
+    def test_only_what_still_trades_is_expected_of_a_day(self) -> None:
+        """What is listed is another matter."""
+        gone = CALL._replace(expiration=date(2024, 1, 12))
+        facts = Facts.of(unit_for(EOD), frozenset({gone, CALL}))
+        assert (facts.listed, facts.expected) == (frozenset({gone, CALL}), frozenset({CALL}))
 
 
 # --- on recorded data
@@ -309,7 +522,7 @@ def test_recorded_quotes_break_no_structural_rule_and_are_flagged_as_counted(ref
         unit, frame = recorded(path)
         facts = Facts.of(unit, None)
         enforce(frame, facts, "row", None)
-        ordered = sorted_run(frame, QUOTE.key)
+        ordered = sorted_run(frame, Order.of(a_unit()))
         enforce(ordered, facts, "key", None)
         flags = flagged(ordered, facts, "row") | flagged(ordered, facts, "key")
         expected = counted(path)
@@ -332,7 +545,7 @@ def test_recorded_greeks_pass_with_the_sentinel_at_half_past_nine(reference: Pat
     frame = pl.concat(batch.frame for batch in parse(iter([body]), unit))
     facts = Facts.of(unit, None)
     enforce(frame, facts, "row", None)
-    enforce(sorted_run(frame, GREEKS.key), facts, "key", None)
+    enforce(sorted_run(frame, Order.of(a_unit())), facts, "key", None)
     first, *others = flagged(frame, facts, "row")
     assert set(names(first)) == {"sentinel", "unsolved_iv", "iv_error"}
     assert not any(flags & Flag.SENTINEL for flags in others)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spxdata.errors import BrokenRule, CutOff, MalformedReply
 from spxdata.flags import Flag
 from spxdata.model import Contract, HoleKind, Unit
-from spxdata.pipeline.order import Sorter, SortMemory
+from spxdata.pipeline.order import Order, Sorter, SortMemory
 from spxdata.pipeline.parse import parse
 from spxdata.pipeline.validate import Checked, validate
 from tests.builders import TRADE_DATE, a_unit
@@ -26,6 +26,7 @@ from .builders import (
     Row,
     a_row,
     csv_of,
+    frame_of,
     rows_of,
 )
 
@@ -41,13 +42,25 @@ def checked(
 ) -> tuple[pl.DataFrame, Checked]:
     """Return a reply's rows as they are stored, and what was found out on the way."""
     names = GREEKS.names if unit.dataset == "greeks" else QUOTE.names
-    with Sorter(QUOTE.key, SortMemory(limit)) as sorter:
+    with Sorter(Order.of(a_unit()), SortMemory(limit)) as sorter:
         result = validate(parse(iter([csv_of(list(rows), names)]), unit), unit, listed, sorter)
         return pl.concat(result), result
 
 
 class TestRows:
     """What is stored."""
+
+    @pytest.mark.parametrize("limit", [0, 10**9], ids=["spilled", "in memory"])
+    def test_all_rows_are_seen_before_the_first_is_yielded(self, limit: int) -> None:
+        """In batches, as they arrived: whoever writes them decides by all of them."""
+        rows = rows_of(reversed(CONTRACTS))
+        body = csv_of(rows)
+        seen: list[pl.DataFrame] = []
+        with Sorter(Order.of(QUOTE_UNIT), SortMemory(limit)) as sorter:
+            result = validate(parse(iter([body]), QUOTE_UNIT), QUOTE_UNIT, LISTED, sorter).rows(seen.append)
+            first = next(result)
+            assert pl.concat(seen).equals(frame_of(rows))
+            assert sum(frame.height for frame in (first, *result)) == len(rows)
 
     def test_rows_are_in_stored_order_with_our_columns_around_the_vendors(self) -> None:
         """Trade date first, flags last; strike, right, timestamp ascending."""
@@ -134,7 +147,7 @@ class TestRefusals:
             yield csv_of(rows_of())
             raise CutOff("cut off")
 
-        with Sorter(QUOTE.key, SortMemory()) as sorter:
+        with Sorter(Order.of(a_unit()), SortMemory()) as sorter:
             rows = iter(validate(parse(iter(chunks()), QUOTE_UNIT), QUOTE_UNIT, LISTED, sorter))
             with pytest.raises(CutOff):
                 next(rows)
@@ -167,7 +180,7 @@ class TestHoles:
 
     def test_they_are_not_known_before_the_last_row(self) -> None:
         """Asking too early is a mistake in the program."""
-        with Sorter(QUOTE.key, SortMemory()) as sorter:
+        with Sorter(Order.of(a_unit()), SortMemory()) as sorter:
             result = validate(parse(iter([csv_of(rows_of())]), QUOTE_UNIT), QUOTE_UNIT, LISTED, sorter)
             with pytest.raises(RuntimeError, match="only after the last row"):
                 _ = result.holes

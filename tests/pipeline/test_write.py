@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spxdata.errors import StorageError
+from spxdata.errors import ShortReply, StorageError
+from spxdata.events import Event, StoredAsFloat, ignore
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Unit
 from spxdata.pipeline.content import ContentHash
-from spxdata.pipeline.order import Sorter, SortMemory
+from spxdata.pipeline.order import Order, Sorter, SortMemory
 from spxdata.pipeline.parse import RIGHT, parse
+from spxdata.pipeline.read import frames
 from spxdata.pipeline.validate import validate
-from spxdata.pipeline.write import Encoding, arrow_schema, write
-from spxdata.schema import DATASETS, Dataset
+from spxdata.pipeline.write import Encoding, write
+from spxdata.schema import Dataset
 from spxdata.storage.local import LocalStorage
 from tests.builders import NOW, FakeClock, a_provenance
 
@@ -49,10 +50,11 @@ def put(storage: LocalStorage, rows: Sequence[Row], unit: Unit = QUOTE_UNIT, **c
     clock = changes.pop("clock", FakeClock())
     provenance = changes.pop("provenance", a_provenance())
     memory = SortMemory(changes.pop("limit", 10**9))
+    emit = changes.pop("emit", ignore)
     body = csv_of(rows)
     with (
-        Sorter(DATASETS[unit.dataset].key, memory) as sorter,
-        write(unit, storage, Encoding(**changes), provenance, clock) as sink,
+        Sorter(Order.of(unit), memory) as sorter,
+        write(unit, storage, Encoding(**changes), provenance, clock, emit) as sink,
     ):
         checked = validate(parse(iter([body]), unit), unit, frozenset(CONTRACTS), sorter)
         return sink.commit(checked, accept_holes=True)
@@ -75,56 +77,10 @@ def parquet(storage: LocalStorage, artifact: Artifact) -> Any:
     return pq.ParquetFile(io.BytesIO(read(storage, artifact)))
 
 
-every_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
-
-
-class TestSchema:
-    """Columns that any tool can read."""
-
-    types: dict[str, pa.DataType] = {  # noqa: RUF012 - never changed
-        "trade_date": pa.date32(),
-        "symbol": pa.string(),
-        "expiration": pa.date32(),
-        "strike": pa.float64(),
-        "right": pa.string(),
-        "timestamp": pa.timestamp("us", tz="America/New_York"),
-        "underlying_timestamp": pa.timestamp("us", tz="America/New_York"),
-        "flags": pa.int32(),
-        **{f"{side}_{what}": pa.int32() for side in ("bid", "ask") for what in ("size", "exchange", "condition")},
-    }
-
-    @every_dataset
-    def test_types_are_the_documented_ones(self, storage: LocalStorage, dataset: Dataset) -> None:
-        """Every number that is not a count or a code is float64."""
-        unit = replace(QUOTE_UNIT, dataset=dataset.name)
-        schema = parquet(storage, put(storage, rows_of(dataset=dataset), unit)).schema_arrow
-        assert schema.names == ["trade_date", *dataset.names, "flags"]
-        assert {field.name: field.type for field in schema} == {
-            name: self.types.get(name, pa.float64()) for name in schema.names
-        }
-        assert schema.equals(arrow_schema(dataset))
-
-    @every_dataset
-    def test_columns_carry_their_units_and_are_never_null(self, dataset: Dataset) -> None:
-        """In their own metadata."""
-        for field in arrow_schema(dataset):
-            assert field.metadata[b"unit"]
-            assert not field.nullable
-
-    def test_the_order_of_rows_is_in_the_metadata(self, storage: LocalStorage) -> None:
-        """So that engines need not sort again; pages have an index."""
-        metadata = parquet(storage, put(storage, rows_of())).metadata
-        names = ["trade_date", *QUOTE.names, "flags"]
-        sorting = metadata.row_group(0).sorting_columns
-        assert [names[column.column_index] for column in sorting] == ["strike", "right", "timestamp"]
-        assert not any(column.descending for column in sorting)
-        assert metadata.row_group(0).column(3).has_offset_index
-
-
 class TestRows:
     """What is in the file is what the vendor sent."""
 
-    @every_dataset
+    @pytest.mark.parametrize("dataset", [QUOTE, GREEKS], ids=["quote", "greeks"])
     def test_values_are_exactly_the_replys(self, storage: LocalStorage, dataset: Dataset) -> None:
         """Sorted, trade date before and flags after them, nothing else changed."""
         unit = replace(QUOTE_UNIT, dataset=dataset.name)
@@ -194,7 +150,9 @@ class TestArtifact:
             },
             "schema_version": 1,
             "content_hash": artifact.content_hash,
+            "empty": [],
             "compression": "zstd",
+            "decimals": [],
             "created_at": NOW.isoformat(),
             "provenance": {
                 "request": provenance.request,
@@ -213,6 +171,61 @@ class TestArtifact:
         artifact = put(storage, rows_of(), compression=codec, **level)
         assert parquet(storage, artifact).metadata.row_group(0).column(1).compression == codec.upper()
         assert artifact.content_hash == put(storage, rows_of()).content_hash
+
+
+class TestEncodings:
+    """The same rows in every form."""
+
+    forms: tuple[dict[str, Any], ...] = ({}, {"numbers": "decimal"}, {"format": "csv"})
+
+    @pytest.mark.parametrize("changes", forms, ids=["float64", "decimal", "csv"])
+    @pytest.mark.parametrize("limit", [0, 10**9], ids=["spilled", "in memory"])
+    def test_rows_and_content_hash_are_the_same(
+        self, storage: LocalStorage, changes: dict[str, Any], limit: int
+    ) -> None:
+        """Sorted, in several groups."""
+        rows = rows_of(CONTRACTS, SESSION, GREEKS)
+        expected = put(storage, rows, GREEKS_UNIT)
+        artifact = put(storage, rows[::-1], GREEKS_UNIT, row_group_rows=500, limit=limit, **changes)
+        assert (artifact.content_hash, artifact.rows) == (expected.content_hash, expected.rows)
+        found = pl.concat(frames(storage, artifact.path))
+        assert found.equals(stored_frame(frame_of(rows, GREEKS_UNIT)))
+
+    def test_a_csv_file_says_so(self, storage: LocalStorage) -> None:
+        """Its name, its format, no codec; size and checksum are the disk's."""
+        artifact = put(storage, rows_of(), format="csv")
+        data = read(storage, artifact)
+        assert artifact.path == path_of(QUOTE_UNIT, "csv")
+        assert (artifact.format, artifact.compression) == ("csv", "none")
+        assert (artifact.bytes, artifact.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+
+    def test_a_column_that_cannot_be_decimal_is_told(self, storage: LocalStorage) -> None:
+        """Once, by name; the others are decimals."""
+        events: list[Event] = []
+        rows = rows_of((CALL,), SESSION, GREEKS)
+        rows[7]["vega"] = "171.4012345"
+        artifact = put(storage, rows, GREEKS_UNIT, numbers="decimal", emit=events.append)
+        assert events == [StoredAsFloat(GREEKS_UNIT, ("vega",))]
+        schema = parquet(storage, artifact).schema_arrow
+        assert [str(schema.field(name).type) for name in ("vega", "rho")] == ["double", "decimal128(15, 5)"]
+        assert pl.concat(frames(storage, artifact.path))["vega"][7] == 171.4012345
+
+    @pytest.mark.parametrize("changes", forms, ids=["float64", "decimal", "csv"])
+    def test_a_short_reply_leaves_nothing_and_tells_nothing(
+        self, storage: LocalStorage, tmp_path: Path, changes: dict[str, Any]
+    ) -> None:
+        """Though it had a number that is no decimal."""
+        events: list[Event] = []
+        body = csv_of([a_row(GREEKS, CALL, 571, vega="0.1234567")])
+        with (
+            Sorter(Order.of(GREEKS_UNIT), SortMemory()) as sorter,
+            write(GREEKS_UNIT, storage, Encoding(**changes), a_provenance(), FakeClock(), events.append) as sink,
+        ):
+            checked = validate(parse(iter([body]), GREEKS_UNIT), GREEKS_UNIT, frozenset(CONTRACTS), sorter)
+            with pytest.raises(ShortReply):
+                sink.commit(checked)
+        assert events == []
+        assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
 class TestTwoDownloads:
@@ -241,7 +254,7 @@ class TestTwoDownloads:
         assert first.sha256 != second.sha256
         group = pq.ParquetFile(io.BytesIO(before)).metadata.row_group(0)
         pages = sum(group.column(n).total_compressed_size for n in range(group.num_columns))
-        assert pages > 4000
+        assert pages > 1000
         assert before[: 4 + pages] == after[: 4 + pages]
 
     def test_greeks_too(self, tmp_path: Path) -> None:
@@ -281,7 +294,7 @@ class TestFailure:
                 raise AssertionError("committed all the same")
 
         with (
-            Sorter(QUOTE.key, SortMemory()) as sorter,
+            Sorter(Order.of(QUOTE_UNIT), SortMemory()) as sorter,
             write(QUOTE_UNIT, storage, Encoding(), a_provenance(), FakeClock()) as sink,
         ):
             body = csv_of(rows_of(CONTRACTS, REQUIRED))

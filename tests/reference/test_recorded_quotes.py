@@ -161,6 +161,7 @@ def test_every_planted_hole_is_found_stored_and_printed(
             path
             for path, query in terminal.requests
             if path.endswith("/quote") and (query.get("date"), query.get("expiration")) == (day, expiration)
+            if query["strike"] == "*"
         ]
     assert result.returncode == 1
     assert words in result.stdout

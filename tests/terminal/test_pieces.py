@@ -1,4 +1,4 @@
-"""Pages and parts become one body, whatever their borders and whether they repeat the header."""
+"""Pages and parts become one body, whatever their borders and whether they repeat the header or name their contract."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxdata.errors import MalformedReply
-from spxdata.terminal.pieces import joined
+from spxdata.terminal.pieces import joined, named
 
 HEADER = b"root,strike\r\n"
 ROWS = [f"SPXW,{number}\r\n".encode() for number in range(12)]
@@ -47,3 +47,38 @@ def test_each_body_is_read_before_the_next_is_asked_for() -> None:
     assert next(stream) == ROWS[0]
     assert asked == [0]
     assert b"".join(stream) == ROWS[1] + ROWS[2]
+
+
+#: What single contracts come as, and what is put before their lines.
+TICK_HEADER = b"ms_of_day,price,date\r\n"
+TICKS = [f"{34_200_000 + number},{number}.5,20240116\r\n".encode() for number in range(12)]
+NAMES, CELLS = b"root,expiration,strike,right,", b"SPXW,20240119,4750000,C,"
+
+
+@given(
+    st.booleans(),
+    st.integers(0, len(TICKS)),
+    st.integers(0, 10),
+    st.lists(st.integers(0, 400), max_size=12),
+)
+def test_every_row_of_a_contract_gets_its_name_however_the_body_is_cut(
+    header: bool, rows: int, cut_off: int, borders: list[int]
+) -> None:
+    """With or without the line of column names, into pieces of any size, empty ones too; a cut row stays cut."""
+    text = (TICK_HEADER if header else b"") + b"".join(TICKS[:rows])
+    text = text[: len(text) - cut_off] if rows else text
+    places = [0, *sorted(min(border, len(text)) for border in borders), len(text)]
+    pieces = (text[start:stop] for start, stop in pairwise(places))
+    first, *others = text.splitlines(keepends=True) or [b""]
+    expected = [(NAMES if header else CELLS) + first if first else b"", *(CELLS + line for line in others)]
+    assert b"".join(named(pieces, NAMES, CELLS)) == b"".join(expected)
+
+
+def test_contracts_that_follow_each_other_are_one_table() -> None:
+    """The header of the first one is kept, those of the others are left out."""
+    contracts = [b"SPXW,20240119,4750000,C,", b"SPXW,20240119,4750000,P,", b"SPXW,20240119,4800000,C,"]
+    texts = [TICK_HEADER + TICKS[0], TICK_HEADER + TICKS[1] + TICKS[2], TICKS[3]]
+    parts = (named(body, NAMES, cells) for body, cells in zip(bodies(*texts), contracts, strict=True))
+    assert b"".join(joined(parts)) == NAMES + TICK_HEADER + b"".join(
+        contracts[of] + TICKS[row] for of, row in ((0, 0), (1, 1), (1, 2), (2, 3))
+    )

@@ -60,7 +60,7 @@ def command(ctx: click.Context, /, *, data_dir: str) -> None:
         code = run(ctx, settings, request, clock, as_json=False, quiet=False)
     if code == 0:
         echo()
-        show(Path(data_dir))
+        show(settings)
         echo()
         _look(Path(data_dir))
         echo(_NEXT.format(directory=data_dir))

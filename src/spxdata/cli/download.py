@@ -1,17 +1,13 @@
 """`spxdata download`: bring the archive to hold some trading days."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
 from spxdata.cli import options
-from spxdata.cli.errors import EXIT_CODES, interrupted, report, tell_record
+from spxdata.cli.errors import EXIT_CODES, LOGGED, interrupted, report, tell_record
 from spxdata.cli.report import Report, day_name, publication
 from spxdata.cli.signals import stoppable
 from spxdata.cli.text import CLOSED, coloured, counted, echo, size
@@ -19,7 +15,6 @@ from spxdata.clock import SystemClock
 from spxdata.config import Settings
 from spxdata.errors import ConfigError, SpxDataError
 from spxdata.events import AttemptStarted, DayClosed, DayPlanned, Event, Received, RunFinished, as_record
-from spxdata.layout import CATALOG
 from spxdata.model import Day, Outcome, parse_day
 from spxdata.observe.progress import Bar, Display, Lines, Silent, Talk
 from spxdata.plan import Request, is_published
@@ -46,14 +41,17 @@ def _dataset_names(_: click.Context, __: click.Parameter, typed: str) -> list[st
     shell_complete=_dataset_names,
     help=f"Kind of data, may be repeated: {', '.join(DATASETS)}.  [default: the setting download.dataset]",
 )
+@options.setting("download.interval", "INTERVAL")
 @options.setting("download.max_dte", "DAYS")
 @click.option("--expiration", "expirations", multiple=True, metavar="DAY", help="Only this one; may be repeated.")
 @options.setting("download.concurrency", "N")
 @options.setting("terminal.url", "URL")
 @options.setting("terminal.dialect", "auto|v2|v3")
 @options.data_dir
+@options.setting("storage.format", "parquet|csv")
 @click.option("--force", is_flag=True, help="Fetch again what is already there.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched; write nothing.")
+@options.log
 @options.as_json
 @click.option("--quiet", is_flag=True, help="Say only what went wrong.")
 @click.pass_context
@@ -123,7 +121,10 @@ def run(
 
     directory = settings.storage.data_directory
     told = Report(lambda day: _outcomes(settings, day), quiet=quiet, datasets=len(request.datasets))
-    display = _display(clock, len(request.datasets), as_json=as_json, quiet=quiet)
+    alone = settings.log.on_stderr
+    ctx.meta[LOGGED] = alone
+    display = _display(clock, len(request.datasets), as_json=as_json, quiet=quiet or alone)
+    complaints: list[str] = []
 
     def emit(event: Event) -> None:
         display(event)
@@ -135,14 +136,23 @@ def run(
                 display.say(line)
 
     try:
-        with stoppable(), display, make_download(settings, request, emit=emit, clock=clock) as download:
+        with (
+            stoppable(),
+            display,
+            make_download(
+                settings, request, emit=emit, clock=clock, typed=ctx.find_root().obj or (), complain=complaints.append
+            ) as download,
+        ):
             download.run()
     except KeyboardInterrupt:
         return interrupted(ctx, _safe(told, directory.as_posix()))
     except SpxDataError as error:
-        if told.files:
+        if told.files and not alone:
             echo(f"Stopped: {_safe(told, directory.as_posix())}.", err=True)
         return report(error, ctx, told.finished.exit_code if told.finished else None)
+    finally:
+        for words in () if alone else complaints:  # where stderr is a log's, that log has said it
+            _aside(words)
     for line in () if as_json else told.summary():
         echo(line)
     return told.finished.exit_code if told.finished else 0
@@ -156,13 +166,10 @@ def _safe(told: Report, where: str) -> str:
 
 def _outcomes(settings: Settings, day: Day) -> Sequence[Outcome]:
     """Read how a day's units stand, beside the run that writes them."""
-    from spxdata.catalog.sqlite import SqliteCatalog
+    from spxdata.opening import existing_catalog
 
-    catalog = SqliteCatalog(settings.storage.data_directory / CATALOG, read_only=True)
-    try:
-        return catalog.outcomes(day)
-    finally:
-        catalog.close()
+    with existing_catalog(settings) as catalog:
+        return catalog.outcomes(day) if catalog else ()
 
 
 def _tell(event: Event, clock: SystemClock) -> None:
@@ -207,10 +214,7 @@ def _preview(settings: Settings, request: Request, clock: SystemClock, *, as_jso
         elif reason:
             echo(f"{CLOSED} Closed {day}: {reason}")
     units = days = 0
-    with (
-        _existing(settings) as archive,
-        make_download(archive, request, emit=emit, clock=clock, dry=True) as download,
-    ):
+    with make_download(settings, request, emit=emit, clock=clock, dry=True) as download:
         for plan in download.plans() if request.open_dates() else ():
             days, units = days + bool(plan.units), units + len(plan.units)
             if as_json:
@@ -219,19 +223,6 @@ def _preview(settings: Settings, request: Request, clock: SystemClock, *, as_jso
                 echo(_would(plan, clock))
     if not as_json:
         echo(f"Would fetch {counted(units, 'unit')} of {counted(days, 'day')}. Nothing was fetched or written.")
-
-
-@contextmanager
-def _existing(settings: Settings) -> Iterator[Settings]:
-    """Give settings whose archive exists: where there is none, an empty one that is gone afterwards."""
-    if (settings.storage.data_directory / CATALOG).exists():
-        yield settings
-        return
-    from spxdata.catalog.sqlite import SqliteCatalog
-
-    with TemporaryDirectory(prefix="spxdata-") as folder:
-        SqliteCatalog(Path(folder) / CATALOG).close()
-        yield replace(settings, storage=replace(settings.storage, data_directory=Path(folder)))
 
 
 def _would(plan: DayPlanned, clock: SystemClock) -> str:

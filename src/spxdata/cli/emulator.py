@@ -51,6 +51,11 @@ A --faults file says which request fails, and how: docs/faults.md.
     help="Subscription to play.",
 )
 @click.option(
+    "--index-tier",
+    type=click.Choice(list(TIER_LIMITS["v3"])),
+    help="Subscription to index data to play.  [default: as --tier]",
+)
+@click.option(
     "--chain",
     type=click.Choice(["small", "full"]),
     default="small",
@@ -60,6 +65,7 @@ A --faults file says which request fails, and how: docs/faults.md.
 @click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The made-up market follows from it.")
 @click.option("--replay", metavar="DIR", help="Serve recorded quotes from here instead of a made-up market.")
 @click.option("--drop", multiple=True, metavar="RULE", help="Rows to leave out of replies; may be repeated.")
+@click.option("--doubled-eod", is_flag=True, help="Send end-of-day reports twice, as the vendor has for some years.")
 @click.option("--page-rows", type=int, default=100_000, show_default=True, metavar="N", help="Rows of a page of v2.")
 @click.option(
     "--page-expire",
@@ -81,10 +87,12 @@ def command(
     port: int | None,
     v2_port: int,
     tier: str,
+    index_tier: str | None,
     chain: str,
     seed: int,
     replay: str | None,
     drop: tuple[str, ...],
+    doubled_eod: bool,
     page_rows: int,
     page_expire: float,
     faults: str | None,
@@ -102,7 +110,9 @@ def command(
         chain=chain,
         seed=seed,
         tier=tier,
+        index_tier=index_tier,
         drop=drop,
+        doubled_eod=doubled_eod,
         replay=replay,
         host=host,
         port=_PORTS[dialect] if port is None else port,

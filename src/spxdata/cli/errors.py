@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterator
 from typing import Final
 
 import click
@@ -11,8 +10,12 @@ import click
 from spxdata.cli.text import echo
 from spxdata.errors import SpxDataError
 from spxdata.events import SCHEMA_VERSION
+from spxdata.observe.records import ADVICE
 
 INTERRUPTED: Final = 130
+
+#: Set in a context's meta once a log has stderr for its own: it has said what ended the run.
+LOGGED: Final = "spxdata.logged"
 
 #: What each exit code means.
 EXIT_CODES: Final[dict[int, str]] = {
@@ -44,9 +47,10 @@ def report(error: SpxDataError, ctx: click.Context, exit_code: int | None = None
     code = error.exit_code if exit_code is None else exit_code
     if wants_json(ctx):
         tell("error", code=error.code, message=error.message, hint=error.hint, exit_code=code)
-    echo(f"Error: {error.message} [{error.code}]", err=True)
-    if error.hint:
-        echo(f"Hint: {error.hint}", err=True)
+    if not ctx.meta.get(LOGGED):
+        echo(f"Error: {error.message} [{error.code}]", err=True)
+        if error.hint:
+            echo(f"Hint: {error.hint}", err=True)
     return code
 
 
@@ -56,6 +60,8 @@ def interrupted(ctx: click.Context, safe: str) -> int:
     hint = f"To go on, run the same command again: {again}"
     if wants_json(ctx):
         tell("interrupted", message=safe, hint=hint, exit_code=INTERRUPTED)
+    if ctx.meta.get(LOGGED):
+        return INTERRUPTED
     if sys.stderr.isatty():
         echo(err=True)  # the terminal has echoed ^C
     echo(f"Interrupted: {safe}.", err=True)
@@ -75,10 +81,4 @@ def tell_record(record: dict[str, object]) -> None:
 
 def advice(code: str | None) -> str:
     """Return what to do about an error of which only the code is left; empty if there is nothing to say."""
-    return next((kind.advice for kind in _kinds(SpxDataError) if kind.code == code), "")
-
-
-def _kinds(kind: type[SpxDataError]) -> Iterator[type[SpxDataError]]:
-    yield kind
-    for sub in kind.__subclasses__():
-        yield from _kinds(sub)
+    return ADVICE.get(code or "", "")

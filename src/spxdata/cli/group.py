@@ -15,6 +15,8 @@ from spxdata.errors import SpxDataError
 COMMANDS: Mapping[str, str] = {
     "download": "spxdata.cli.download",
     "status": "spxdata.cli.status",
+    "coverage": "spxdata.cli.coverage",
+    "datasets": "spxdata.cli.datasets",
     "doctor": "spxdata.cli.doctor",
     "config": "spxdata.cli.config",
     "emulator": "spxdata.cli.emulator",

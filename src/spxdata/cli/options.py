@@ -2,20 +2,15 @@
 
 import os
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from spxdata.clock import SystemClock
-from spxdata.config import SETTINGS, Settings, load
-from spxdata.errors import ConfigError
-from spxdata.sessions import NEW_YORK
+from spxdata.clock import SystemClock, clock_from
+from spxdata.config import LEVELS, SETTINGS, Settings, load
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-_NOW: Final = "SPXDATA_NOW"
 
 
 def setting(key: str, metavar: str) -> Callable[[_F], _F]:
@@ -28,6 +23,18 @@ def setting(key: str, metavar: str) -> Callable[[_F], _F]:
 
 
 data_dir = setting("storage.data_directory", "PATH")
+
+
+def log(command: _F) -> _F:
+    """Give a command the options of the log."""
+    for decorate in (
+        setting("log.level", "|".join(LEVELS)),
+        setting("log.file", "PATH"),
+        setting("log.format", "text|json"),
+    ):
+        command = decorate(command)
+    return command
+
 
 as_json = click.option(
     "--json",
@@ -52,34 +59,10 @@ def settings(flags: Mapping[str, str | None]) -> Settings:
     return load(flags=given, environ=os.environ, directory=Path.cwd())
 
 
-class ShiftedClock(SystemClock):
-    """Real time, but for its beginning.
-
-    Args:
-        start: The moment to take as now (aware).
-    """
-
-    def __init__(self, start: datetime) -> None:
-        self._shift: timedelta = start - super().now()
-
-    def now(self) -> datetime:
-        """Return the moment to take as the current one."""
-        return super().now() + self._shift
-
-
 def clock() -> SystemClock:
     """Return the clock: the system's, or one that starts at SPXDATA_NOW.
 
     Raises:
         ConfigError: SPXDATA_NOW is no moment.
     """
-    text = os.environ.get(_NOW)
-    if not text:
-        return SystemClock()
-    try:
-        start = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(
-            f"{_NOW}: {text!r} (from environment) is not a moment.", hint="Write it as 2024-01-17T12:00-05:00."
-        ) from None
-    return ShiftedClock(start if start.tzinfo else start.replace(tzinfo=NEW_YORK))
+    return clock_from(os.environ.get("SPXDATA_NOW"))

@@ -13,8 +13,8 @@ from spxdata.cli import options
 from spxdata.cli.errors import tell
 from spxdata.cli.report import day_name, hole_lines, within
 from spxdata.cli.text import counted, echo, size, table
+from spxdata.config import Settings
 from spxdata.events import plain
-from spxdata.layout import CATALOG
 from spxdata.model import DayStatus, Outcome, Provenance, State, Verdict, parse_day
 
 #: The mark of each word for a day.
@@ -67,22 +67,23 @@ class Line:
 @options.as_json
 def command(*, start_date: str | None, end_date: str | None, as_json: bool, **flags: str | None) -> None:
     """Show what the archive holds and what it lacks."""
-    directory = options.settings(flags).storage.data_directory
+    settings = options.settings(flags)
     start = parse_day(start_date, "--start-date") if start_date else None
     end = parse_day(end_date, "--end-date") if end_date else None
-    show(directory, start, end, as_json=as_json)
+    show(settings, start, end, as_json=as_json)
 
 
-def show(directory: Path, start: date | None = None, end: date | None = None, *, as_json: bool = False) -> None:
+def show(settings: Settings, start: date | None = None, end: date | None = None, *, as_json: bool = False) -> None:
     """Write the report.
 
     Args:
-        directory: The archive.
+        settings: Where the archive is.
         start: First trade date.
         end: Last trade date, included.
         as_json: Whether to write JSON instead.
     """
-    lines = _read(directory, start, end)
+    directory = settings.storage.data_directory
+    lines = _read(settings, start, end)
     if as_json:
         _tell(lines or [])
     elif lines is None:
@@ -94,20 +95,16 @@ def show(directory: Path, start: date | None = None, end: date | None = None, *,
         _show(directory, lines)
 
 
-def _read(directory: Path, start: date | None, end: date | None) -> list[Line] | None:
+def _read(settings: Settings, start: date | None, end: date | None) -> list[Line] | None:
     """Return the archive's days; None if there is no archive."""
-    path = directory / CATALOG
-    if not path.exists():
-        return None
-    from spxdata.catalog.sqlite import SqliteCatalog
+    from spxdata.opening import existing_catalog
 
-    catalog = SqliteCatalog(path, read_only=True)
-    try:
+    with existing_catalog(settings) as catalog:
+        if catalog is None:
+            return None
         return [
             Line(status, tuple(within(status, catalog.outcomes(status.day)))) for status in catalog.days(start, end)
         ]
-    finally:
-        catalog.close()
 
 
 def _show(directory: Path, lines: Sequence[Line]) -> None:

@@ -13,14 +13,15 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from spxdata.bootstrap import make_terminal
+from spxdata.catalog import lease, leasefile
 from spxdata.catalog.connection import Connection
-from spxdata.catalog.lease import Holder, Process, read_holder
-from spxdata.catalog.sqlite import SqliteCatalog
+from spxdata.catalog.holder import Holder, Process
 from spxdata.clock import SystemClock
 from spxdata.config import Settings
 from spxdata.errors import SpxDataError, TerminalError
 from spxdata.layout import CATALOG
-from spxdata.model import Outcome, State
+from spxdata.model import Outcome
+from spxdata.opening import existing_catalog, kept_as
 from spxdata.protocols import Clock
 from spxdata.terminal.asking import Patience
 from spxdata.terminal.probe import Probe
@@ -96,7 +97,6 @@ def surroundings(settings: Settings, now: Clock) -> Surroundings:
         now: What counts as now.
     """
     wanted = settings.terminal
-    archive = settings.storage.data_directory / CATALOG
     return Surroundings(
         settings=settings,
         now=now.now(),
@@ -106,8 +106,8 @@ def surroundings(settings: Settings, now: Clock) -> Surroundings:
         java=_java,
         free=lambda path: shutil.disk_usage(_existing(path)).free,
         writable=lambda path: _existing(path).is_dir() and os.access(_existing(path), os.W_OK | os.X_OK),
-        refusals=partial(_refusals, archive),
-        lessee=partial(_lessee, archive, now),
+        refusals=partial(_refusals, settings),
+        lessee=partial(_lessee, settings, now),
     )
 
 
@@ -169,34 +169,33 @@ def _java() -> str | None:
     return done.stderr + done.stdout
 
 
-def _refusals(archive: Path) -> tuple[Outcome, ...]:
-    """Return the units of an archive that were refused; none where there is no archive that can be read."""
-    if not _is_there(archive):
-        return ()
+def _refusals(settings: Settings) -> tuple[Outcome, ...]:
+    """Return what the archive's account was refused; nothing where there is no archive that can be read."""
     try:
-        catalog = SqliteCatalog(archive, read_only=True)
+        with existing_catalog(settings) as catalog:
+            return catalog.refusals() if catalog else ()
     except SpxDataError:  # the check of the lease tells
         return ()
-    try:
-        units = (outcome for status in catalog.days() for outcome in catalog.outcomes(status.day))
-        return tuple(outcome for outcome in units if outcome.state is State.REFUSED)
-    finally:
-        catalog.close()
 
 
-def _lessee(archive: Path, now: Clock) -> Lessee | None:
+def _lessee(settings: Settings, now: Clock) -> Lessee | None:
     """Return who holds an archive's lease.
 
     Raises:
         StorageError: The catalog cannot be read.
     """
-    if not _is_there(archive):
-        return None
-    SqliteCatalog(archive, read_only=True).close()  # one of another version has no lease to read
-    link = Connection(archive, read_only=True)
+    with existing_catalog(settings) as catalog:  # one of another version has no lease to read
+        if catalog is None:
+            return None
+    directory = settings.storage.data_directory
+    holder = leasefile.read_holder(directory) if kept_as(settings) == "json" else _sqlite_holder(directory / CATALOG)
+    return Lessee(holder, holder.alive(Process.current(), now.now())) if holder else None
+
+
+def _sqlite_holder(path: Path) -> Holder | None:
+    link = Connection(path, read_only=True)
     try:
         with link.read() as catalog:
-            holder = read_holder(catalog)
+            return lease.read_holder(catalog)
     finally:
         link.close()
-    return Lessee(holder, holder.alive(Process.current(), now.now())) if holder else None

@@ -22,9 +22,9 @@ from spxdata.errors import (
 )
 from spxdata.layout import path_of
 from spxdata.model import ContractList, Day, DayStatus, Outcome, Scope, State, Unit
-from spxdata.pipeline.attempt import Edges, stored
+from spxdata.pipeline.attempt import Edges, is_verified, stored
 from spxdata.pipeline.read import adopt, confirmed
-from spxdata.plan import Request, ask_again, expirations, is_due, is_published
+from spxdata.plan import Request, ask_again, expirations, is_day_wide, is_due, is_listed, is_published
 from spxdata.protocols import Catalog
 from spxdata.retry import Patience
 from spxdata.schema import DATASETS
@@ -128,11 +128,15 @@ class Planner:
         if not is_published(day, self._edges.clock.now()):
             return self._settled(whole, State.NOT_PUBLISHED, "The vendor publishes it later.")
         known = self._catalog.outcome(whole)
-        if known and known.state is State.EMPTY and not is_due(known, self.today(), force=self._request.force):
+        if (
+            known
+            and known.state is State.EMPTY
+            and not is_due(known, self.today(), force=self._request.force, holes=self._request.holes)
+        ):
             return self._whole(whole)
         try:
             listed, fetched = self._listed(day)
-            roots_expirations = () if listed else self._expirations()
+            roots_expirations = () if listed or is_day_wide(day) else self._expirations()
         except NoData as error:
             return self._settled(whole, State.EMPTY, error.message)
         except TooEarly as error:
@@ -143,10 +147,13 @@ class Planner:
             return self._settled(whole, State.FAILED, error.message, error)
         scope = self._scope(day)
         units, judged = (
-            tuple(day.unit(expiration) for expiration in expirations(day, asked, listed, roots_expirations))
+            (whole,)
+            if is_day_wide(day)
+            else tuple(day.unit(expiration) for expiration in expirations(day, asked, listed, roots_expirations))
             for asked in (self._request.scope, scope)
         )
-        plan = DayPlan(day, units, listed, scope, judged, fetched=fetched, superseded=known is not None)
+        superseded = known is not None and whole not in units
+        plan = DayPlan(day, units, listed, scope, judged, fetched=fetched, superseded=superseded)
         plan.open = {unit for unit in units if self._is_due(unit, plan)}
         return plan
 
@@ -187,7 +194,7 @@ class Planner:
             if found:
                 plan.adopted.append(found)
             known = found or known
-        return is_due(known, self.today(), force=self._request.force)
+        return is_due(known, self.today(), force=self._request.force, holes=self._request.holes)
 
     def _found(self, unit: Unit, listed: ContractList | None) -> Outcome | None:
         """Return the outcome of a whole file that the catalog does not know."""
@@ -196,15 +203,20 @@ class Planner:
         found = adopt(self._edges.storage, unit, listed.of(unit.expiration) if listed else None)
         if found is None:
             return None
-        outcome = stored(unit, *found, verified=listed is not None)
+        outcome = stored(unit, *found, verified=is_verified(unit, listed))
         again = ask_again(State.STORED, unit.trade_date, self.today()) if outcome.partial else None
         return replace(outcome, attempts=0, ask_again=again)
 
     def _listed(self, day: Day) -> tuple[ContractList | None, ContractList | None]:
-        """Return a day's contract list, None if the account may not have it; and again if it is a new one."""
+        """Return a day's contract list, None if the account may not have it; and again if it is a new one.
+
+        It is complete when the day's last quotes are: reports that are published earlier do without.
+        """
         kind = DATASETS[day.dataset].contract_list
+        if kind is None or not is_listed(day.trade_date, self._edges.clock.now()):
+            return None, None
         kept = self._catalog.contracts(day.root, day.trade_date, kind)
-        if kept and is_published(day, kept.fetched_at):
+        if kept and is_listed(day.trade_date, kept.fetched_at):
             return kept, None
         asked = (day.trade_date, kind)
         if asked not in self._lists:

@@ -6,8 +6,8 @@ The main loop alone plans, waits between tries and writes outcomes to the catalo
 import heapq
 import itertools
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -62,6 +62,33 @@ class _Job:
     failures: Counter[int | None] = field(default_factory=Counter)  # by how often their class is repeated
     accept_holes: bool = False
     declined: bool = False
+    replaces: str | None = None  # path of the file that the archive has of it
+
+
+class _Queue:
+    """The jobs of a run, day by day, nearest expiration first; a day is planned when its turn comes.
+
+    Args:
+        begin: Plans a day.
+        days: Days in order.
+        jobs: Jobs that go before them.
+    """
+
+    def __init__(self, begin: Callable[[Day], DayPlan], days: Iterable[Day], jobs: Iterable[_Job] = ()) -> None:
+        self._begin = begin
+        self._days = deque(days)
+        self._jobs = deque(jobs)
+
+    def __bool__(self) -> bool:
+        """Tell whether there may be another job: only planning, which needs the Terminal, can know."""
+        return bool(self._jobs or self._days)
+
+    def take(self) -> _Job | None:
+        """Return the next job, None if there is none left."""
+        while not self._jobs and self._days:
+            plan = self._begin(self._days.popleft())
+            self._jobs.extend(_Job(unit, plan.listed) for unit in plan.due())
+        return self._jobs.popleft() if self._jobs else None
 
 
 class Download:
@@ -135,7 +162,7 @@ class Download:
             with ThreadPoolExecutor(self._workers, thread_name_prefix="spxdata") as pool:
                 try:
                     self._look_first(pool)
-                    self._drain(pool, self._jobs())
+                    self._drain(pool, _Queue(self._begin, self._days()))
                 except BaseException as error:
                     self._halt(error)
                     self._finish(started, error)
@@ -155,17 +182,10 @@ class Download:
             return
         plans = [self._begin(day) for trade_date in (dates[0], dates[-1]) for day in self._request.days(trade_date)]
         looks = [_Job(unit, plan.listed) for plan in plans if (unit := smallest(plan.due(), plan.listed))]
-        self._drain(pool, iter(looks))
+        self._drain(pool, _Queue(self._begin, (), looks))
         refused = [outcome for outcome in self._tally.outcomes if outcome.state is State.REFUSED]
         if looks and len(refused) == len(looks):
             raise NotSubscribed(f"Both ends of the range were refused: {refused[0].reason}")
-
-    def _jobs(self) -> Iterator[_Job]:
-        """Yield what is due, day by day, nearest expiration first; a day is planned when its turn comes."""
-        for day in self._days():
-            plan = self._begin(day)
-            for unit in plan.due():
-                yield _Job(unit, plan.listed)
 
     def _days(self) -> list[Day]:
         return [day for trade_date in self._request.open_dates() for day in self._request.days(trade_date)]
@@ -175,8 +195,9 @@ class Download:
         if day in self._plans:
             return self._plans[day]
         plan = self._plans[day] = self._planner.plan(day)
-        if plan.fetched:
-            self._catalog.keep_contracts(plan.fetched, DATASETS[day.dataset].contract_list)
+        kind = DATASETS[day.dataset].contract_list
+        if plan.fetched and kind:
+            self._catalog.keep_contracts(plan.fetched, kind)
         self._emit(DayPlanned(day, plan.due(), plan.skipped()))
         known = self._planner.status(day)
         if plan.changes_nothing and known and known.verdict and known.scope == plan.scope:
@@ -204,35 +225,34 @@ class Download:
         elif not plan.open:
             self._end(plan)
 
-    def _drain(self, pool: ThreadPoolExecutor, jobs: Iterator[_Job]) -> None:
+    def _drain(self, pool: ThreadPoolExecutor, jobs: _Queue) -> None:
         """Run jobs until none is left, a few at once; those that wait for another try do not hold up the rest."""
         while True:
             self._beat()
-            self._flow.probe()
-            left = self._launch(pool, jobs)
+            if jobs or self._waiting or self._running:
+                self._flow.probe()
+            self._launch(pool, jobs)
             if self._running:
                 soonest = self._soonest(_BEAT)
                 done, _ = wait(self._running, timeout=min(soonest, _BEAT), return_when=FIRST_COMPLETED)
                 for future in done:
                     self._take(future)
-            elif left or self._waiting:
+            elif jobs or self._waiting:
                 self._clock.sleep(self._soonest(0.0))
             else:
                 return
 
-    def _launch(self, pool: ThreadPoolExecutor, jobs: Iterator[_Job]) -> bool:
-        """Start what may start now; tell whether there may be more jobs than those that wait for another try."""
+    def _launch(self, pool: ThreadPoolExecutor, jobs: _Queue) -> None:
+        """Start what may start now."""
         while (pause := self._flow.until_launch(len(self._running))) is not None:
             if self._waiting and self._waiting[0][0] <= self._clock.monotonic():
-                job = heapq.heappop(self._waiting)[2]
+                job: _Job | None = heapq.heappop(self._waiting)[2]
             else:
-                found = next(jobs, None)
-                if found is None:
-                    return False
-                job = found
+                job = jobs.take()
+            if job is None:
+                return
             self._clock.sleep(pause)
             self._start(pool, job)
-        return not self._running
 
     def _soonest(self, otherwise: float) -> float:
         """Return the seconds until something waits for us."""
@@ -259,6 +279,9 @@ class Download:
         if not self._narrowed:  # which Terminal it is is known only once there is something to ask
             self._flow.narrowed(self._widths(self._flow.endured(lambda: self._edges.terminal.dialect)))
             self._narrowed = True
+        if job.tries == 0:
+            known = self._catalog.outcome(job.unit)
+            job.replaces = known.artifact.path if known and known.artifact else None
         job.tries += 1
         self._flow.launched()
         self._catalog.begin(job.unit, self._clock.now())
@@ -303,11 +326,18 @@ class Download:
         if outcome.state is not State.STORED or outcome.partial:
             again = ask_again(outcome.state, unit.trade_date, self._planner.today())
         self._record(replace(outcome, attempts=job.tries, ask_again=again))
+        self._remove_replaced(job, outcome)
         return None
 
+    def _remove_replaced(self, job: _Job, outcome: Outcome) -> None:
+        """Remove the file that a recorded one stands for, if it has another name: one format a unit."""
+        if job.replaces and outcome.artifact and outcome.artifact.path != job.replaces:
+            self._edges.storage.remove(job.replaces)
+
     def _doubted(self, job: _Job, error: NoData) -> float | None:
-        """Return the seconds after which a listed unit without rows is asked for again: once; else None."""
-        if job.listed is None or job.declined:
+        """Return the seconds after which a unit that should have rows and has none is asked for again: once."""
+        believed = job.listed is None and DATASETS[job.unit.dataset].contract_list is not None
+        if believed or job.declined:
             return None
         job.declined = True
         self._emit(AttemptFailed(job.unit, job.tries, error.code, error.message, self._patience.first_wait))
@@ -341,7 +371,8 @@ class Download:
     def _end(self, plan: DayPlan) -> None:
         """Give a day its verdict."""
         outcomes = [outcome for outcome in self._catalog.outcomes(plan.day) if outcome.unit in set(plan.judged)]
-        found = verdict(outcomes, len(plan.judged), listed=plan.listed is not None)
+        listed = all(outcome.verified for outcome in outcomes) if outcomes else plan.listed is not None
+        found = verdict(outcomes, len(plan.judged), listed=listed)
         states = [State.FAILED] if any(outcome.artifact for outcome in outcomes) else [State.FAILED, State.REFUSED]
         failed = plan.failed or next((outcome for outcome in outcomes if outcome.state in states), None)
         self._catalog.end_day(plan.day, found, failed.reason if failed else None, self._clock.now())
@@ -357,6 +388,7 @@ class Download:
         for future, job in self._running.items():
             if future.exception() is None:
                 self._record(replace(future.result(), attempts=job.tries))
+                self._remove_replaced(job, future.result())
             else:
                 unfinished.append(job)
         for job in unfinished:

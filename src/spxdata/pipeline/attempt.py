@@ -1,20 +1,23 @@
 """One try at one unit: fetch, parse, validate, write. Nothing of a failed attempt reaches the archive."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from spxdata.errors import DataError
+from spxdata.completeness import expected
+from spxdata.errors import DataError, NoData
 from spxdata.events import Emit, FileRenamed, Quarantined, Received
-from spxdata.model import Artifact, ContractList, Hole, Outcome, State, Unit
-from spxdata.pipeline.order import Sorter, SortMemory
-from spxdata.pipeline.parse import parse
+from spxdata.model import Artifact, Contract, ContractList, Hole, Outcome, Right, State, Unit
+from spxdata.pipeline.order import Order, Sorter, SortMemory
+from spxdata.pipeline.parse import Batch, parse
 from spxdata.pipeline.quarantine import keep
 from spxdata.pipeline.validate import validate
 from spxdata.pipeline.write import Encoding, write
-from spxdata.protocols import Clock, Storage, Terminal
+from spxdata.protocols import Clock, Reply, Storage, Terminal
 from spxdata.schema import DATASETS
 
+#: Contracts of a unit that are asked for one by one; if more are missing, the reply is short for another reason.
+_MOST_SINGLES: Final = 20
 #: Bytes between two words on what arrived.
 _TOLD_BYTES: Final = 1024 * 1024
 
@@ -45,7 +48,8 @@ def attempt(
         unit: What to fetch.
         listed: The day's contract list, None if the account may not have it.
         edges: Terminal, storage, clock and what attempts share.
-        accept_holes: Whether a clean reply that lacks something is committed with its holes.
+        accept_holes: Whether a clean reply that lacks something is committed with its holes; a few contracts that it
+            lacks whole are asked for one by one first.
         replacing: Called right before the file gets its final name.
 
     Raises:
@@ -55,14 +59,17 @@ def attempt(
         StorageError: The file could not be written.
     """
     contracts = listed.of(unit.expiration) if listed else None
-    with Sorter(DATASETS[unit.dataset].key, edges.memory) as sorter:
+    empty: set[Contract] = set()
+    with Sorter(Order.of(unit), edges.memory) as sorter:
         try:
             with (
                 edges.terminal.fetch(unit) as reply,
-                write(unit, edges.storage, edges.encoding, reply.provenance, edges.clock) as sink,
+                write(unit, edges.storage, edges.encoding, reply.provenance, edges.clock, edges.emit) as sink,
             ):
-                batches = parse(_counted(reply.chunks(), unit, edges.emit), unit, reply.provenance.dialect)
-                checked = validate(batches, unit, contracts, sorter)
+                batches = _parsed(reply, unit, edges)
+                if accept_holes:  # what a second reply lacks too is asked for contract by contract
+                    batches = _completed(batches, unit, expected(unit, contracts), edges, empty)
+                checked = validate(batches, unit, contracts, sorter, empty)
                 artifact = sink.commit(checked, accept_holes=accept_holes, replacing=replacing)
         except DataError as error:
             folder = keep(edges.storage, unit, error, sorter.held(), edges.clock.now())
@@ -70,20 +77,63 @@ def attempt(
                 edges.emit(Quarantined(unit, folder))
             raise
     edges.emit(FileRenamed(unit, artifact.path))
-    return stored(unit, artifact, checked.holes, verified=listed is not None)
+    return stored(unit, artifact, checked.holes, empty, verified=is_verified(unit, listed))
 
 
-def stored(unit: Unit, artifact: Artifact, holes: tuple[Hole, ...], *, verified: bool) -> Outcome:
-    """Return the outcome of a committed file: serious holes by name, the others counted."""
-    serious = tuple(hole for hole in holes if hole.partial)
+def is_verified(unit: Unit, listed: ContractList | None) -> bool:
+    """Tell whether there was something to compare a unit's rows with; an index is compared with its session alone."""
+    return listed is not None or DATASETS[unit.dataset].contract_list is None
+
+
+def stored(
+    unit: Unit, artifact: Artifact, holes: tuple[Hole, ...], empty: Collection[Contract] = (), *, verified: bool
+) -> Outcome:
+    """Return the outcome of a committed file: what matters and contracts known to be empty by name, notes counted."""
+    named = tuple(hole for hole in holes if hole.partial or hole.contract in empty)
     return Outcome(
         unit,
         State.STORED,
         artifact=artifact,
-        holes=serious,
-        notes=len(holes) - len(serious),
+        holes=named,
+        notes=len(holes) - len(named),
         verified=verified,
     )
+
+
+def _parsed(reply: Reply, unit: Unit, edges: Edges) -> Iterator[Batch]:
+    return parse(_counted(reply.chunks(), unit, edges.emit), unit, reply.provenance.dialect)
+
+
+def _completed(
+    batches: Iterator[Batch], unit: Unit, wanted: frozenset[Contract] | None, edges: Edges, empty: set[Contract]
+) -> Iterator[Batch]:
+    """Pass batches on, then those of contracts that did not come, each asked for alone.
+
+    Args:
+        batches: The reply.
+        unit: What was asked for.
+        wanted: The contracts that it should have.
+        edges: The Terminal, and who is told of what arrives.
+        empty: Takes the contracts of which the Terminal says that they have no rows.
+    """
+    missing = set(wanted or ()) if DATASETS[unit.dataset].absent == "gap" else set()
+    for batch in batches:
+        if missing:
+            missing.difference_update(_contracts(batch))
+        yield batch
+    if len(missing) > _MOST_SINGLES:
+        return
+    for contract in sorted(missing):
+        try:
+            with edges.terminal.single(unit, contract) as reply:
+                yield from _parsed(reply, unit, edges)
+        except NoData:
+            empty.add(contract)
+
+
+def _contracts(batch: Batch) -> Iterator[Contract]:
+    for expiration, strike, right in batch.frame.select("expiration", "strike", "right").unique().iter_rows():
+        yield Contract(expiration, strike, Right(right))
 
 
 def _counted(chunks: Iterator[bytes], unit: Unit, emit: Emit) -> Iterator[bytes]:

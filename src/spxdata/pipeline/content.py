@@ -2,9 +2,9 @@
 
 Definition, version 1: rows in stored order; per vendor column, in the dataset's v3 order, a SHA-256 over its values,
 and over all of them a SHA-256 of lines "name kind digest". Values are numbers as float64 (minus zero as zero, every
-NaN alike), integers as int64, days as days since 1970 in int32, times as microseconds since 1970 UTC in int64, all
-little-endian; texts as UTF-8, each with a line feed after it. Columns of ours, such as flags, are left out: a new rule
-must not look like a revision by the vendor.
+NaN alike, a number that the dialect does not send as eight bytes of ones), integers as int64, days as days since 1970
+in int32, times as microseconds since 1970 UTC in int64, all little-endian; texts as UTF-8, each with a line feed after
+it. Columns of ours, such as flags, are left out: a new rule must not look like a revision by the vendor.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import polars as pl
 from spxdata.schema import Column, Dataset, Kind
 
 VERSION = 1
+_NULL = 0xFFFF_FFFF_FFFF_FFFF
 
 
 class ContentHash:
@@ -44,6 +45,8 @@ def _bytes(values: pl.Series, column: Column) -> bytes:
     match column.kind:
         case Kind.NUMBER:
             plain = values.cast(pl.Float64).fill_nan(float("nan"))
+            if values.null_count():
+                return _with_nulls(plain)
         case Kind.TEXT:
             return str((values.cast(pl.String) + "\n").str.join("").item()).encode()
         case Kind.DATE:
@@ -51,6 +54,13 @@ def _bytes(values: pl.Series, column: Column) -> bytes:
         case Kind.TIME | Kind.INTEGER:
             plain = values.to_physical().cast(pl.Int64)
     return _little_endian(plain)
+
+
+def _with_nulls(values: pl.Series) -> bytes:
+    """Return numbers' bytes, with a mark that no number has where there is none."""
+    array = (values.fill_null(0.0).to_numpy() + 0.0).astype("<f8").view("<u8").copy()
+    array[values.is_null().to_numpy()] = _NULL
+    return array.tobytes()
 
 
 def _little_endian(values: pl.Series) -> bytes:

@@ -1,34 +1,59 @@
 """Rows into their stored order, within bounded memory: held while it lasts, else spilled as sorted runs.
 
 Replies come contract by contract in any contract order, so nothing can be written before the last byte. A run is a
-stretch of the reply sorted by the dataset's key; groups of contracts are then taken from all runs in turn. Sorting is
-stable: rows of equal key keep the order in which they arrived.
+stretch of the reply in stored order; groups of series (contracts, mostly) are then taken from all runs in turn. Sorting
+is stable: rows that nothing tells apart keep the order in which they arrived. A series of more rows than a group has,
+as ticks may be, is passed on in pieces, run after run.
 """
 
 import errno
+import itertools
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple, Protocol, Self
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol, Self
 
 import polars as pl
 import pyarrow as pa
 
 from spxdata.errors import DiskFull, StorageError
+from spxdata.model import Unit
+from spxdata.schema import DATASETS
 
-#: Rows that leave at once, rounded up to whole contracts.
-GROUP_ROWS = 128 * 1024
+#: Rows that leave at once, rounded up to whole series where these are small.
+GROUP_ROWS: Final = 128 * 1024
 
-_MEGABYTE = 1024 * 1024
+_MEGABYTE: Final = 1024 * 1024
+#: Bytes that one attempt holds before it spills them, however much memory is left: sorting takes twice as much again.
+RUN_BYTES: Final = 64 * _MEGABYTE
+
+#: What tells a series from the others of a unit, as physical values, so that they sort as the rows do.
+_Key = tuple[Any, ...]
 
 
-class _Key(NamedTuple):
-    """What keeps a contract's rows together: strike, and the physical order of the right."""
+class Order(NamedTuple):
+    """How rows are ordered: by their series, and within one by what else is sorted by.
 
-    strike: float
-    right: int
+    Attributes:
+        series: Columns that tell series apart.
+        columns: All columns that rows are sorted by, the series' first.
+    """
+
+    series: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, unit: Unit) -> "Order":
+        """Return the stored order of a unit's rows."""
+        dataset = DATASETS[unit.dataset]
+        return cls(dataset.series, dataset.order_at(unit.interval))
+
+    @property
+    def is_total(self) -> bool:
+        """Whether rows of one series have an order of their own, other than that in which they arrived."""
+        return self.columns != self.series
 
 
 @dataclass(slots=True)
@@ -58,7 +83,7 @@ class _Run(Protocol):
 
     rows: dict[_Key, int]
 
-    def take(self, keys: list[_Key]) -> pl.DataFrame | None: ...
+    def take(self, keys: list[_Key]) -> Iterator[pl.DataFrame]: ...
 
 
 class _HeldRun:
@@ -67,27 +92,22 @@ class _HeldRun:
     def __init__(self, frame: pl.DataFrame, rows: dict[_Key, int]) -> None:
         self.rows = rows
         self._frame = frame
-        self._starts: dict[_Key, int] = {}
-        start = 0
-        for key, count in rows.items():
-            self._starts[key] = start
-            start += count
+        self._starts = dict(zip(rows, itertools.accumulate(rows.values(), initial=0), strict=False))
 
-    def take(self, keys: list[_Key]) -> pl.DataFrame | None:
-        """Return the rows of contracts that follow each other in sorted order."""
+    def take(self, keys: list[_Key]) -> Iterator[pl.DataFrame]:
+        """Yield the rows of series that follow each other in sorted order."""
         mine = [key for key in keys if key in self.rows]
-        if not mine:
-            return None
-        return self._frame.slice(self._starts[mine[0]], sum(self.rows[key] for key in mine))
+        if mine:
+            yield self._frame.slice(self._starts[mine[0]], sum(self.rows[key] for key in mine))
 
 
 class _SpilledRun:
-    """A run in a nameless temporary file, one record batch a contract: gone when the process is."""
+    """A run in a nameless temporary file, in record batches of one series each: gone when the process is."""
 
     def __init__(self, frame: pl.DataFrame, rows: dict[_Key, int], spill: Callable[[], BinaryIO]) -> None:
         self.rows = rows
         self._schema = frame.schema
-        self._index = {key: number for number, key in enumerate(rows)}
+        self._batches: dict[_Key, range] = {}
         self._file = spill()
         try:
             self._write(frame.to_arrow())
@@ -99,18 +119,21 @@ class _SpilledRun:
 
     def _write(self, table: pa.Table) -> None:
         with pa.ipc.new_file(self._file, table.schema) as writer:
-            start = 0
-            for count in self.rows.values():
-                writer.write_table(table.slice(start, count), max_chunksize=count)
-                start += count
+            start = batches = 0
+            for key, count in self.rows.items():
+                of_series = table.slice(start, count).combine_chunks().to_batches(max_chunksize=GROUP_ROWS)
+                for batch in of_series:
+                    writer.write_batch(batch)
+                self._batches[key] = range(batches, batches + len(of_series))
+                start, batches = start + count, batches + len(of_series)
 
-    def take(self, keys: list[_Key]) -> pl.DataFrame | None:
-        """Return the rows of some contracts."""
-        batches = [self._reader.get_batch(self._index[key]) for key in keys if key in self._index]
-        if not batches:
-            return None
-        frame = pl.from_arrow(pa.Table.from_batches(batches))
-        return frame.cast(self._schema) if isinstance(frame, pl.DataFrame) else None
+    def take(self, keys: list[_Key]) -> Iterator[pl.DataFrame]:
+        """Yield the rows of some series, a batch at a time."""
+        for key in keys:
+            for number in self._batches.get(key, ()):
+                frame = pl.from_arrow(pa.Table.from_batches([self._reader.get_batch(number)]))
+                if isinstance(frame, pl.DataFrame):
+                    yield frame.cast(self._schema)
 
     def close(self) -> None:
         """Give the file back."""
@@ -122,17 +145,23 @@ class Sorter:
     """Takes batches as they come, gives them back in stored order; a context manager that frees what it holds.
 
     Args:
-        key: The dataset's key: strike, right, then time.
+        order: The stored order.
         memory: The budget shared by all attempts.
         spill: Opens a nameless temporary file.
+        run_bytes: Bytes that are held before they are spilled, however much memory is left.
     """
 
     def __init__(
-        self, key: tuple[str, ...], memory: SortMemory, spill: Callable[[], BinaryIO] = tempfile.TemporaryFile
+        self,
+        order: Order,
+        memory: SortMemory,
+        spill: Callable[[], BinaryIO] = tempfile.TemporaryFile,
+        run_bytes: int = RUN_BYTES,
     ) -> None:
-        self._key = key
+        self._order = order
         self._memory = memory
         self._spill = spill
+        self._run_bytes = run_bytes
         self._pending: list[pl.DataFrame] = []
         self._claimed = 0
         self._runs: list[_Run] = []
@@ -150,13 +179,13 @@ class Sorter:
     def add(self, frame: pl.DataFrame) -> None:
         """Take some rows, in the order in which they arrived."""
         size = int(frame.estimated_size())
-        if self._memory.claim(size):
+        if self._claimed + size <= self._run_bytes and self._memory.claim(size):
             self._claimed += size
             self._pending.append(frame)
         else:
-            run = sorted_run(pl.concat([*self._pending, frame]), self._key)
+            run = sorted_run(pl.concat([*self._pending, frame]), self._order)
             try:
-                self._runs.append(_SpilledRun(run, contract_rows(run), self._spill))
+                self._runs.append(_SpilledRun(run, series_rows(run, self._order), self._spill))
             except OSError as error:
                 kind = DiskFull if error.errno == errno.ENOSPC else StorageError
                 raise kind(
@@ -171,17 +200,21 @@ class Sorter:
         yield from self._pending
 
     def groups(self, rows: int = GROUP_ROWS) -> Iterator[pl.DataFrame]:
-        """Yield all rows in stored order, whole contracts at a time; borders depend on the rows alone."""
+        """Yield all rows in stored order; where rows have a key, whole series at a time."""
         if self._pending:
-            run = sorted_run(pl.concat(self._pending), self._key)
+            run = sorted_run(pl.concat(self._pending), self._order)
             self._pending = []
-            self._runs.append(_HeldRun(run, contract_rows(run)))
-        for keys in self._groups(rows):
-            pieces = [piece for run in self._runs if (piece := run.take(keys)) is not None]
-            yield pieces[0] if len(pieces) == 1 else sorted_run(pl.concat(pieces), self._key)
+            self._runs.append(_HeldRun(run, series_rows(run, self._order)))
+        for keys, size in self._groups(rows):
+            pieces = (piece for run in self._runs for piece in run.take(keys))
+            if len(keys) == 1 and not self._order.is_total and size > rows:
+                yield from pieces  # in the order in which they arrived, which is the stored one
+            else:
+                found = list(pieces)
+                yield found[0] if len(found) == 1 else sorted_run(pl.concat(found), self._order)
 
-    def _groups(self, rows: int) -> Iterator[list[_Key]]:
-        """Yield the contracts in order, as many at a time as have the rows wanted."""
+    def _groups(self, rows: int) -> Iterator[tuple[list[_Key], int]]:
+        """Yield the series in order, as many at a time as have the rows wanted, and how many these are."""
         totals: dict[_Key, int] = {}
         for run in self._runs:
             for key, count in run.rows.items():
@@ -189,13 +222,16 @@ class Sorter:
         group: list[_Key] = []
         size = 0
         for key in sorted(totals):
+            if group and totals[key] > rows and not self._order.is_total:  # a large one by itself
+                yield group, size
+                group, size = [], 0
             group.append(key)
             size += totals[key]
             if size >= rows:
-                yield group
+                yield group, size
                 group, size = [], 0
         if group:
-            yield group
+            yield group, size
 
     def _let_go(self) -> None:
         self._pending = []
@@ -203,12 +239,15 @@ class Sorter:
         self._claimed = 0
 
 
-def sorted_run(frame: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
-    """Return rows stably sorted by their key."""
-    return frame.sort(key, maintain_order=True)
+def sorted_run(frame: pl.DataFrame, order: Order) -> pl.DataFrame:
+    """Return rows stably sorted."""
+    return frame.sort(order.columns, maintain_order=True) if order.columns else frame
 
 
-def contract_rows(frame: pl.DataFrame) -> dict[_Key, int]:
-    """Return how many rows each contract of a sorted frame has, in its order."""
-    counts = frame.group_by("strike", pl.col("right").to_physical(), maintain_order=True).len()
-    return {_Key(strike, right): count for strike, right, count in counts.iter_rows()}
+def series_rows(frame: pl.DataFrame, order: Order) -> dict[_Key, int]:
+    """Return how many rows each series of a sorted frame has, in its order."""
+    if not order.series:
+        return {(): frame.height}
+    physical = (pl.col(name).to_physical().alias(name) for name in order.series)
+    counts = frame.group_by(physical, maintain_order=True).len()
+    return {tuple(key): count for *key, count in counts.iter_rows()}

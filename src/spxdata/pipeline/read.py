@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, BinaryIO
@@ -11,16 +11,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spxdata.completeness import Grid, holes
+from spxdata.completeness import Grid, Presence, expected, holes
 from spxdata.errors import ChecksumMismatch
-from spxdata.layout import path_of
-from spxdata.model import Artifact, Contract, Hole, Provenance, Unit
+from spxdata.layout import path_of, unit_of
+from spxdata.model import Artifact, Contract, Hole, Provenance, Right, Unit
 from spxdata.pipeline.content import ContentHash
+from spxdata.pipeline.csv_file import csv_frames
+from spxdata.pipeline.decimals import to_numbers
+from spxdata.pipeline.parquet_file import METADATA_KEY, arrow_schema
 from spxdata.pipeline.parse import RIGHT
 from spxdata.pipeline.presence import PresenceTaker
-from spxdata.pipeline.write import METADATA_KEY, arrow_schema
 from spxdata.protocols import Storage
-from spxdata.schema import DATASETS, STEP_MINUTES, Dataset
+from spxdata.schema import DATASETS
 from spxdata.sessions import session
 
 _PIECE = 1024 * 1024
@@ -28,7 +30,7 @@ _PIECE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a file's own metadata says."""
+    """What a file's own metadata says; `decimals` are the columns that hold such."""
 
     unit: Unit
     rows: int
@@ -37,6 +39,8 @@ class Footer:
     compression: str
     created_at: datetime
     provenance: Provenance
+    decimals: tuple[str, ...] = ()
+    empty: tuple[Contract, ...] = ()
 
 
 def footer(storage: Storage, path: str) -> Footer:
@@ -51,19 +55,29 @@ def footer(storage: Storage, path: str) -> Footer:
 
 
 def confirmed(storage: Storage, artifact: Artifact) -> bool:
-    """Tell whether the disk confirms what the catalog says: size, and the footer's content hash."""
+    """Tell whether the disk confirms what the catalog says: size, and the footer's content hash.
+
+    A CSV file has no footer: its size must do, as every file is whole or absent.
+    """
     if storage.size(artifact.path) != artifact.bytes:
         return False
+    if artifact.format == "csv":
+        return True
     try:
         return footer(storage, artifact.path).content_hash == artifact.content_hash
     except ChecksumMismatch:
         return False
 
 
-def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> tuple[Artifact, tuple[Hole, ...]] | None:
-    """Return the artifact and holes of a whole file that no catalog knows, None if it cannot be trusted.
+Adopted = tuple[Artifact, tuple[Hole, ...], tuple[Contract, ...]]
 
-    All rows are read: the content hash must be the one in the footer.
+
+def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> Adopted | None:
+    """Return the artifact of a whole Parquet file that no catalog knows, None if it cannot be trusted.
+
+    With it come its holes, and the contracts that the Terminal said to be empty when it was fetched.
+
+    All rows are read: the content hash must be the one in the footer. A CSV file has none, and is not looked for.
 
     Args:
         storage: Where it lies.
@@ -78,9 +92,9 @@ def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> t
         return None
     if found.unit != unit or found.schema_version != DATASETS[unit.dataset].version or hours is None:
         return None
-    if not _columns_are(storage, path, DATASETS[unit.dataset]):
+    if not _columns_are(storage, path, arrow_schema(DATASETS[unit.dataset], found.decimals)):
         return None
-    grid = Grid.of(hours, DATASETS[unit.dataset], STEP_MINUTES[unit.interval])
+    grid = Grid.of(unit, hours)
     content = ContentHash(DATASETS[unit.dataset])
     presence = PresenceTaker(unit, grid.last_required())
     try:
@@ -104,29 +118,51 @@ def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> t
         created_at=found.created_at,
         provenance=found.provenance,
     )
-    return artifact, holes(grid, listed, presence.present)
+    return artifact, holes(grid, expected(unit, listed), presence.present, found.empty), found.empty
 
 
-def frames(storage: Storage, path: str) -> Iterator[pl.DataFrame]:
-    """Yield a file's rows, a row group at a time, in canonical types.
+def frames(storage: Storage, path: str, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+    """Yield a file's rows, some at a time (of Parquet a row group), in canonical types: decimals as float64.
+
+    Args:
+        storage: Where it lies.
+        path: The file.
+        columns: The only columns wanted; of CSV all come.
 
     Raises:
         FileNotFoundError: There is no such file.
         ChecksumMismatch: It cannot be read.
     """
     with storage.open(path) as file:
-        parquet = _parquet(file, path)
-        for number in range(parquet.num_row_groups):
+        if path.endswith(".csv"):
+            yield from csv_frames(file, path, DATASETS[unit_of(path).dataset])
+        else:
+            yield from _parquet_frames(file, path, columns)
+
+
+def _parquet_frames(file: BinaryIO, path: str, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
+    parquet = _parquet(file, path)
+    wanted = None if columns is None else [name for name in parquet.schema_arrow.names if name in columns]
+    for number in range(parquet.num_row_groups):
+        try:
+            frame = pl.from_arrow(parquet.read_row_group(number, columns=wanted))
+        except (pa.ArrowException, OSError) as error:
+            raise ChecksumMismatch(f"{path} cannot be read: {error}") from error
+        if isinstance(frame, pl.DataFrame):
             try:
-                frame = pl.from_arrow(parquet.read_row_group(number))
-            except (pa.ArrowException, OSError) as error:
-                raise ChecksumMismatch(f"{path} cannot be read: {error}") from error
-            if isinstance(frame, pl.DataFrame):
-                try:
-                    canonical = frame.with_columns(pl.col("right").cast(RIGHT))
-                except pl.exceptions.PolarsError as error:
-                    raise ChecksumMismatch(f"{path} has a right that is neither call nor put: {error}") from error
-                yield canonical
+                canonical = frame.with_columns(_canonical(frame))
+            except pl.exceptions.PolarsError as error:
+                raise ChecksumMismatch(f"{path} has values that were never written: {error}") from error
+            yield canonical
+
+
+def _canonical(frame: pl.DataFrame) -> Iterator[pl.Series]:
+    """Yield the columns that are stored in another type than the canonical one."""
+    for column in frame.iter_columns():
+        if isinstance(column.dtype, pl.Decimal):
+            yield to_numbers(column)
+        elif column.name == "right":
+            yield column.cast(RIGHT)
 
 
 def checksum(storage: Storage, path: str) -> tuple[int, str]:
@@ -140,10 +176,10 @@ def checksum(storage: Storage, path: str) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _columns_are(storage: Storage, path: str, dataset: Dataset) -> bool:
-    """Tell whether a file's columns are a dataset's, metadata included: polars aborts on damaged text in it."""
+def _columns_are(storage: Storage, path: str, schema: pa.Schema) -> bool:
+    """Tell whether a file has certain columns, metadata included: polars aborts on damaged text in it."""
     with storage.open(path) as file:
-        found, expected = list(_parquet(file, path).schema_arrow), list(arrow_schema(dataset))
+        found, expected = list(_parquet(file, path).schema_arrow), list(schema)
     return len(found) == len(expected) and all(
         one.equals(other, check_metadata=True) for one, other in zip(found, expected, strict=True)
     )
@@ -152,7 +188,7 @@ def _columns_are(storage: Storage, path: str, dataset: Dataset) -> bool:
 def _parquet(file: BinaryIO, path: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
     try:
         return pq.ParquetFile(file, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: of a column's name
         raise ChecksumMismatch(f"{path} is not a whole Parquet file: {error}") from error
 
 
@@ -184,4 +220,28 @@ def _said(metadata: Any, said: Any) -> Footer:  # noqa: ANN401 - pyarrow ships n
         compression=said["compression"],  # pyarrow's own answer ends the process where the footer is damaged
         created_at=datetime.fromisoformat(said["created_at"]),
         provenance=Provenance(**{**provenance, "fetched_at": datetime.fromisoformat(provenance["fetched_at"])}),
+        decimals=tuple(said.get("decimals", ())),
+        empty=tuple(
+            Contract(date.fromisoformat(one["expiration"]), one["strike"], Right(one["right"]))
+            for one in said.get("empty", ())
+        ),
     )
+
+
+def presence_of(storage: Storage, path: str, unit: Unit, required_close: int) -> Mapping[Contract | None, Presence]:
+    """Return the points of a stored file that are there; only the columns that tell them are read.
+
+    Args:
+        storage: Where it lies.
+        path: The file.
+        unit: Whose file it is.
+        required_close: Last required millisecond of the day (see `PresenceTaker`).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ChecksumMismatch: It cannot be read.
+    """
+    taker = PresenceTaker(unit, required_close)
+    for frame in frames(storage, path, taker.columns):
+        taker.update(frame)
+    return taker.present

@@ -6,15 +6,16 @@ flagged; what never occurs in real data (another day, a negative price, one key 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 import polars as pl
 
+from spxdata.completeness import expected
 from spxdata.errors import BrokenRule, Evidence
 from spxdata.flags import Flag
 from spxdata.model import Contract, Right, Unit
-from spxdata.schema import DATASETS, STEP_MINUTES, Dataset, Kind
+from spxdata.schema import DATASETS, STEP_MS, Dataset, Kind, Rows, Subject
 from spxdata.sessions import NEW_YORK, session
 
 #: Tick grid of quoted prices in cents, by root: below 3.00 dollars, and from there on.
@@ -35,6 +36,12 @@ class Facts:
     opens: datetime
     closes: datetime
     listed: frozenset[Contract] | None
+    expected: frozenset[Contract] | None
+
+    @property
+    def rows(self) -> Rows:
+        """What a row stands for."""
+        return self.dataset.rows_at(self.unit.interval)
 
     @classmethod
     def of(cls, unit: Unit, listed: frozenset[Contract] | None) -> "Facts":
@@ -53,6 +60,7 @@ class Facts:
             midnight + timedelta(minutes=open_minute),
             midnight + timedelta(minutes=close_minute),
             listed,
+            expected(unit, listed),
         )
 
 
@@ -82,14 +90,68 @@ class Rule:
 
 
 _bid, _ask = pl.col("bid"), pl.col("ask")
+_no_quote = (_bid == 0) & (_ask == 0)
+_no_underlying = pl.col("underlying_price") == 0
+#: What cannot be less than nothing.
+_COUNTED = (
+    *("bid", "ask", "bid_size", "ask_size", "price", "size", "open", "high", "low", "close", "vwap"),
+    *("volume", "count", "open_interest"),
+)
+
+
+def _another_day(facts: Facts) -> pl.Expr:
+    name = facts.dataset.dated
+    day = pl.col(name).dt.date() if name in facts.dataset.of(Kind.TIME) else pl.col(name)
+    return day != facts.unit.trade_date
 
 
 def _off_grid(facts: Facts) -> pl.Expr | None:
-    step = STEP_MINUTES.get(facts.unit.interval)
-    if step is None:
+    if facts.rows is not Rows.GRID:
         return None
     since = pl.col("timestamp") - pl.lit(facts.opens)
-    return since.dt.total_microseconds() % (step * 60_000_000) != 0
+    return since.dt.total_microseconds() % (STEP_MS[facts.unit.interval] * 1000) != 0
+
+
+def _out_of_session(facts: Facts) -> pl.Expr | None:
+    if facts.rows is Rows.DAILY:
+        return None
+    return pl.col(facts.dataset.time[0]).is_between(pl.lit(facts.opens), pl.lit(facts.closes)).not_()
+
+
+def _of(rows: Rows, broken: pl.Expr) -> Callable[[Facts], pl.Expr | None]:
+    """Return a check of rows of one kind alone."""
+    return lambda facts: broken if facts.rows is rows else None
+
+
+def _quoted(broken: pl.Expr) -> Callable[[Facts], pl.Expr | None]:
+    """Return a check of rows that are quotes or come from one: a trade or a bar without a quote is no empty row."""
+    return lambda facts: broken if facts.rows is not Rows.DAILY and "price" not in facts.dataset.names else None
+
+
+def _index_only(broken: pl.Expr) -> Callable[[Facts], pl.Expr | None]:
+    """Return a check of an index alone."""
+    return lambda facts: broken if facts.dataset.subject is Subject.INDEX else None
+
+
+def _two_values(facts: Facts) -> pl.Expr | None:
+    order = facts.dataset.order_at(facts.unit.interval)
+    return None if facts.rows is Rows.TICKS else _same(order) & _same(facts.dataset.names).not_()
+
+
+def _repeated(facts: Facts) -> pl.Expr | None:
+    return None if facts.rows is Rows.TICKS else _same(facts.dataset.names)
+
+
+def _superseded(facts: Facts) -> pl.Expr | None:
+    if facts.rows is not Rows.DAILY or not facts.dataset.series:
+        return None
+    reported = pl.col(facts.dataset.time[0])
+    return reported < reported.max().over(facts.dataset.series)
+
+
+def _misshapen(_: Facts) -> pl.Expr:
+    low, high = pl.col("low"), pl.col("high")
+    return (low > high) | pl.any_horizontal(pl.col("open", "close").is_between(low, high).not_())
 
 
 def _no_strike(_: Facts) -> pl.Expr:
@@ -113,14 +175,23 @@ def _off_tick(facts: Facts) -> pl.Expr | None:
 def _unlisted(facts: Facts) -> pl.Expr | None:
     if facts.listed is None:
         return None
-    strikes = {right: [c.strike for c in facts.listed if c.right is right] for right in Right}
-    calls, puts = (pl.lit(pl.Series(strikes[right], dtype=pl.Float64)).implode() for right in Right)
-    strike = pl.col("strike")
-    return pl.when(pl.col("right") == Right.CALL.value).then(~strike.is_in(calls)).otherwise(~strike.is_in(puts))
+    by_expiration: dict[date, dict[Right, list[float]]] = {}
+    for expiration, strike, right in facts.listed:
+        by_expiration.setdefault(expiration, {one: [] for one in Right})[right].append(strike)
+
+    def among(strikes: list[float]) -> pl.Expr:
+        return pl.col("strike").is_in(pl.lit(pl.Series(strikes, dtype=pl.Float64)).implode())
+
+    found = pl.lit(value=False)
+    for expiration, strikes in by_expiration.items():
+        is_call = pl.col("right") == Right.CALL.value
+        here = pl.when(is_call).then(among(strikes[Right.CALL])).otherwise(among(strikes[Right.PUT]))
+        found = found | ((pl.col("expiration") == expiration) & here)
+    return found.not_()
 
 
 def _negative(facts: Facts) -> pl.Expr | None:
-    names = [name for name in ("bid", "ask", "bid_size", "ask_size") if name in facts.dataset.names]
+    names = [name for name in _COUNTED if name in facts.dataset.names]
     return pl.any_horizontal(pl.col(names) < 0) if names else None
 
 
@@ -145,12 +216,13 @@ RULES: tuple[Rule, ...] = (
         ("expiration",),
         lambda f: None if f.unit.expiration is None else pl.col("expiration") != f.unit.expiration,
     ),
-    Rule("another_day", "row", "fail", ("timestamp",), lambda f: pl.col("timestamp").dt.date() != f.unit.trade_date),
+    Rule("another_day", "row", "fail", (), _another_day),
     Rule("off_grid", "row", "fail", ("timestamp",), _off_grid),
     Rule("no_strike", "row", "fail", ("strike",), _no_strike),
-    Rule("negative", "row", "fail", ("bid", "ask"), _negative),
-    Rule("two_values", "key", "fail", (), lambda f: _same(f.dataset.key) & _same(f.dataset.names).not_()),
-    Rule("repeated", "key", "flag", (), lambda f: _same(f.dataset.names), Flag.REPEATED),
+    Rule("negative", "row", "fail", (), _negative),
+    Rule("two_values", "key", "fail", (), _two_values),
+    Rule("repeated", "key", "flag", (), _repeated, Flag.REPEATED),
+    Rule("superseded", "key", "flag", (), _superseded, Flag.SUPERSEDED),
     Rule("zero_bid", "row", "flag", ("bid", "ask"), lambda _: (_bid == 0) & (_ask > 0), Flag.ZERO_BID),
     Rule("zero_ask", "row", "flag", ("bid", "ask"), lambda _: (_ask == 0) & (_bid > 0), Flag.ZERO_SIDE),
     Rule(
@@ -159,22 +231,18 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "size_without_ask", "row", "flag", ("ask", "ask_size"), lambda _: _one_zero("ask", "ask_size"), Flag.ZERO_SIDE
     ),
-    Rule("no_quote", "row", "flag", ("bid", "ask"), lambda _: (_bid == 0) & (_ask == 0), Flag.SENTINEL),
-    Rule("no_model", "row", "flag", ("iv_error",), lambda _: pl.col("iv_error") >= 100, Flag.SENTINEL),
-    Rule(
-        "no_underlying", "row", "flag", ("underlying_price",), lambda _: pl.col("underlying_price") == 0, Flag.SENTINEL
-    ),
+    Rule("no_quote", "row", "flag", ("bid", "ask"), _quoted(_no_quote), Flag.SENTINEL),
+    Rule("no_model", "row", "flag", ("iv_error",), _quoted(pl.col("iv_error") >= 100), Flag.SENTINEL),
+    Rule("no_underlying", "row", "flag", ("underlying_price",), _quoted(_no_underlying), Flag.SENTINEL),
+    Rule("no_index", "row", "flag", ("price",), _index_only(pl.col("price") == 0), Flag.SENTINEL),
+    Rule("trade_without_quote", "row", "flag", ("price", "bid", "ask"), lambda _: _no_quote, Flag.NO_QUOTE),
+    Rule("report_without_quote", "row", "flag", ("bid", "ask"), _of(Rows.DAILY, _no_quote), Flag.NO_QUOTE),
+    Rule("untraded", "row", "flag", ("volume",), lambda _: pl.col("volume") == 0, Flag.UNTRADED),
+    Rule("misshapen", "row", "flag", ("open", "high", "low", "close"), _misshapen, Flag.MISSHAPEN),
     Rule("locked", "row", "flag", ("bid", "ask"), lambda _: (_bid == _ask) & (_ask > 0), Flag.LOCKED),
     Rule("crossed", "row", "flag", ("bid", "ask"), lambda _: (_bid > _ask) & (_ask > 0), Flag.CROSSED),
     Rule("off_tick", "row", "flag", ("bid", "ask"), _off_tick, Flag.OFF_TICK),
-    Rule(
-        "out_of_session",
-        "row",
-        "flag",
-        ("timestamp",),
-        lambda f: pl.col("timestamp").is_between(pl.lit(f.opens), pl.lit(f.closes)).not_(),
-        Flag.OUT_OF_SESSION,
-    ),
+    Rule("out_of_session", "row", "flag", (), _out_of_session, Flag.OUT_OF_SESSION),
     Rule("unlisted", "row", "flag", ("strike", "right"), _unlisted, Flag.UNLISTED),
     Rule("unsolved_iv", "row", "flag", ("implied_vol",), lambda _: pl.col("implied_vol") == 0, Flag.UNSOLVED_IV),
     Rule("iv_error", "row", "flag", ("iv_error",), lambda _: pl.col("iv_error").abs() > 0.5, Flag.IV_ERROR),
@@ -216,6 +284,8 @@ def enforce(frame: pl.DataFrame, facts: Facts, scope: RowScope, evidence: Eviden
         BrokenRule: Names the rule, the number of rows and the first of them.
     """
     rules = expressions(facts, scope, "fail")
+    if not rules:  # no two ticks have a key in common
+        return
     counts = frame.select(broken.fill_null(value=False).sum().alias(rule.name) for rule, broken in rules).row(0)
     for (rule, broken), count in zip(rules, counts, strict=True):
         if not count:

@@ -1,6 +1,6 @@
 """Batches held to the rules, flagged, put into stored order, and measured against what was expected."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
@@ -11,7 +11,7 @@ from spxdata.pipeline.order import Sorter
 from spxdata.pipeline.parse import Batch
 from spxdata.pipeline.presence import PresenceTaker
 from spxdata.pipeline.rules import Facts, enforce, flagged
-from spxdata.schema import FLAGS, STEP_MINUTES, TRADE_DATE
+from spxdata.schema import FLAGS, TRADE_DATE
 from spxdata.sessions import session
 
 
@@ -22,9 +22,13 @@ class Checked:
         batches: The parsed reply.
         facts: What is known of the unit beside its rows.
         sorter: Takes rows as they come, gives them back in stored order.
+        empty: Contracts known to have no rows; looked at once all rows have passed.
     """
 
-    def __init__(self, batches: Iterator[Batch], facts: Facts, sorter: Sorter) -> None:
+    def __init__(
+        self, batches: Iterator[Batch], facts: Facts, sorter: Sorter, empty: Collection[Contract] = ()
+    ) -> None:
+        self.empty = empty
         self._batches = batches
         self._facts = facts
         self._sorter = sorter
@@ -38,7 +42,14 @@ class Checked:
         return self._holes
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
+        """Yield rows as `rows` does."""
+        return self.rows(lambda _: None)
+
+    def rows(self, see: Callable[[pl.DataFrame], None]) -> Iterator[pl.DataFrame]:
         """Yield rows in stored order: trade date, the vendor's columns, flags.
+
+        Args:
+            see: Called with rows as they arrive, with all of them before the first are yielded.
 
         Raises:
             DataError: The reply is wrong.
@@ -50,9 +61,9 @@ class Checked:
             raise MalformedReply(f"Rows arrived for {facts.unit}, which has no session.")
         for batch in self._batches:
             enforce(batch.frame, facts, "row", batch.evidence)
+            see(batch.frame)
             self._sorter.add(batch.frame.with_columns(flagged(batch.frame, facts, "row")))
-        step = STEP_MINUTES[facts.unit.interval]
-        grid = Grid.of(hours, facts.dataset, step)
+        grid = Grid.of(facts.unit, hours)
         presence = PresenceTaker(facts.unit, grid.last_required())
         for group in self._sorter.groups():
             enforce(group, facts, "key", None)
@@ -64,10 +75,16 @@ class Checked:
             )
         if not presence.present:
             raise BrokenRule("no_rows", "a header line without rows, though contracts are listed for the day")
-        self._holes = holes(grid, facts.listed, presence.present)
+        self._holes = holes(grid, facts.expected, presence.present, self.empty)
 
 
-def validate(batches: Iterator[Batch], unit: Unit, listed: frozenset[Contract] | None, sorter: Sorter) -> Checked:
+def validate(
+    batches: Iterator[Batch],
+    unit: Unit,
+    listed: frozenset[Contract] | None,
+    sorter: Sorter,
+    empty: Collection[Contract] = (),
+) -> Checked:
     """Return a reply's rows, checked as they are drawn.
 
     Args:
@@ -75,5 +92,6 @@ def validate(batches: Iterator[Batch], unit: Unit, listed: frozenset[Contract] |
         unit: What was asked for.
         listed: The unit's contracts on the day's contract list, None if there is no list.
         sorter: Takes rows as they come, gives them back in stored order.
+        empty: Contracts known to have no rows; may still grow while rows are drawn.
     """
-    return Checked(batches, Facts.of(unit, listed), sorter)
+    return Checked(batches, Facts.of(unit, listed), sorter, empty)

@@ -1,36 +1,24 @@
-"""Checked rows into a Parquet file that gets its final name only when it is whole and durable."""
+"""Checked rows into a file that gets its final name only when it is whole and durable."""
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Literal, Protocol
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from spxdata.completeness import describe
-from spxdata.errors import ShortReply, StorageError
-from spxdata.events import plain
+from spxdata.errors import ShortReply
+from spxdata.events import Emit, StoredAsFloat, ignore, plain
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Provenance, Unit
 from spxdata.pipeline.content import ContentHash
+from spxdata.pipeline.csv_file import CsvFile
+from spxdata.pipeline.hashing import HashingFile
+from spxdata.pipeline.parquet_file import ParquetFile
 from spxdata.pipeline.validate import Checked
 from spxdata.protocols import Clock, Pending, Storage
-from spxdata.schema import DATASETS, FLAGS, TRADE_DATE, Column, Dataset, Kind
-
-#: Key of our JSON document in a file's metadata.
-METADATA_KEY: Final = b"spxdata"
-
-_ARROW: dict[Kind, pa.DataType] = {
-    Kind.TEXT: pa.string(),
-    Kind.DATE: pa.date32(),
-    Kind.TIME: pa.timestamp("us", tz="America/New_York"),
-    Kind.INTEGER: pa.int32(),
-    Kind.NUMBER: pa.float64(),
-}
+from spxdata.schema import DATASETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,54 +26,48 @@ class Encoding:
     """How rows become bytes.
 
     Attributes:
+        format: Parquet, or CSV, to which the rest does not apply.
+        numbers: Whether numbers are stored as float64, or as decimals where these are exact.
         compression: Parquet codec.
         level: Its level.
         row_group_rows: Rows of a row group; the last one has fewer.
     """
 
+    format: Literal["parquet", "csv"] = "parquet"
+    numbers: Literal["float64", "decimal"] = "float64"
     compression: str = "zstd"
-    level: int = 3
+    level: int | None = 3
     row_group_rows: int = 128 * 1024
 
 
-def arrow_schema(dataset: Dataset) -> pa.Schema:
-    """Return the columns of a dataset's files: trade date, the vendor's, flags; units in their metadata."""
-    return pa.schema(_field(column) for column in (TRADE_DATE, *dataset.columns, FLAGS))
+class Rows(Protocol):
+    """Rows on their way into a file of some format."""
 
+    @property
+    def compression(self) -> str:
+        """Codec inside the file."""
+        ...
 
-def _field(column: Column) -> pa.Field:
-    return pa.field(column.name, _ARROW[column.kind], nullable=False, metadata={"unit": column.unit})
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        """Columns that should have become decimals and could not."""
+        ...
 
+    def see(self, frame: pl.DataFrame) -> None:
+        """Look at rows that have arrived; all are seen before the first is written."""
+        ...
 
-class HashingFile:
-    """What a Parquet writer writes to: passes bytes on, counts and hashes them."""
+    def write(self, frame: pl.DataFrame) -> None:
+        """Append rows."""
+        ...
 
-    def __init__(self, pending: Pending) -> None:
-        self._pending = pending
-        self._digest = hashlib.sha256()
-        self.bytes = 0
-        self.closed = False
+    def finish(self, document: Mapping[str, object]) -> None:
+        """Write what comes after the rows, with a document on the file if the format has a place for it."""
+        ...
 
-    def write(self, data: bytes) -> int:
-        """Append bytes."""
-        self._digest.update(data)
-        self.bytes += len(data)
-        self._pending.write(data)
-        return len(data)
-
-    def tell(self) -> int:
-        """Return the position: all bytes so far."""
-        return self.bytes
-
-    def flush(self) -> None:
-        """Do nothing: the commit makes bytes durable."""
-
-    def close(self) -> None:
-        """Do nothing: the commit closes the file."""
-
-    def sha256(self) -> str:
-        """Return the digest of what was written."""
-        return self._digest.hexdigest()
+    def abandon(self) -> None:
+        """Let go of the file, after whatever went wrong."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +80,7 @@ class Sink:
     encoding: Encoding
     provenance: Provenance
     clock: Clock
+    emit: Emit = ignore
 
     def commit(
         self, checked: Checked, *, accept_holes: bool = False, replacing: Callable[[], None] = lambda: None
@@ -114,71 +97,72 @@ class Sink:
             DataError: The reply is wrong.
             StorageError: The file could not be written.
         """
-        dataset = DATASETS[self.unit.dataset]
         file = HashingFile(self.pending)
+        rows = open_rows(file, self.unit, self.encoding)
+        try:
+            artifact = self._written(rows, file, checked, accept_holes=accept_holes)
+        except BaseException:
+            rows.abandon()
+            raise
+        replacing()
+        self.pending.commit()
+        if rows.inexact:
+            self.emit(StoredAsFloat(self.unit, rows.inexact))
+        return artifact
+
+    def _written(self, rows: Rows, file: HashingFile, checked: Checked, *, accept_holes: bool) -> Artifact:
+        """Write everything, and return what is to be said of the file."""
+        dataset = DATASETS[self.unit.dataset]
         content = ContentHash(dataset)
-        rows = 0
-        with _parquet_writer(file, dataset, self.encoding) as writer:
-            for frame in _regroup(checked, self.encoding.row_group_rows):
-                content.update(frame)
-                rows += frame.height
-                writer.write_table(frame.to_arrow().cast(writer.schema), row_group_size=frame.height)
-            missing = [hole for hole in checked.holes if hole.partial]
-            if missing and not accept_holes:
-                raise ShortReply(f"The reply ended cleanly but lacks {describe(missing)}.")
-            created_at = self.clock.now()
-            document = {
+        count = 0
+        for frame in _regroup(checked.rows(rows.see), self.encoding.row_group_rows):
+            content.update(frame)
+            count += frame.height
+            rows.write(frame)
+        missing = [hole for hole in checked.holes if hole.partial]
+        if missing and not accept_holes:
+            raise ShortReply(f"The reply ended cleanly but lacks {describe(missing)}.")
+        created_at = self.clock.now()
+        rows.finish(
+            {
                 "unit": plain(self.unit),
                 "schema_version": dataset.version,
                 "content_hash": content.hexdigest(),
-                "compression": self.encoding.compression,
+                "empty": plain(sorted(checked.empty)),
                 "created_at": plain(created_at),
                 "provenance": plain(self.provenance),
             }
-            writer.add_key_value_metadata({METADATA_KEY: json.dumps(document)})
-        replacing()
-        self.pending.commit()
+        )
         return Artifact(
             path=self.path,
-            rows=rows,
+            rows=count,
             bytes=file.bytes,
             sha256=file.sha256(),
             content_hash=content.hexdigest(),
             schema_version=dataset.version,
-            format="parquet",
-            compression=self.encoding.compression,
+            format=self.encoding.format,
+            compression=rows.compression,
             created_at=created_at,
             provenance=self.provenance,
         )
 
 
+def open_rows(file: HashingFile, unit: Unit, encoding: Encoding) -> Rows:
+    """Begin a unit's rows in the format of an encoding."""
+    if encoding.format == "csv":
+        return CsvFile(file, DATASETS[unit.dataset])
+    codec = encoding.compression, encoding.level
+    return ParquetFile(file, unit, codec, decimals=encoding.numbers == "decimal")
+
+
 @contextmanager
-def write(unit: Unit, storage: Storage, encoding: Encoding, provenance: Provenance, clock: Clock) -> Iterator[Sink]:
+def write(
+    unit: Unit, storage: Storage, encoding: Encoding, provenance: Provenance, clock: Clock, emit: Emit = ignore
+) -> Iterator[Sink]:
     """Open a unit's file; leaving without a commit, for whatever reason, leaves nothing behind."""
-    path = path_of(unit)
+    path = path_of(unit, encoding.format)
     with storage.create(path) as pending:
-        yield Sink(unit, path, pending, encoding, provenance, clock)
-
-
-@contextmanager
-def _parquet_writer(file: HashingFile, dataset: Dataset, encoding: Encoding) -> Iterator[Any]:
-    schema = arrow_schema(dataset)
-    writer = pq.ParquetWriter(
-        pa.PythonFile(file, mode="w"),
-        schema,
-        compression=encoding.compression,
-        compression_level=encoding.level,
-        sorting_columns=pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in dataset.key]),
-        write_page_index=True,
-        write_page_checksum=True,
-    )
-    try:
-        yield writer
-    except BaseException:
-        with suppress(pa.ArrowException, OSError, StorageError):  # closing writes: it must not hide the cause
-            writer.close()
-        raise
-    writer.close()
+        yield Sink(unit, path, pending, encoding, provenance, clock, emit)
 
 
 def _regroup(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:

@@ -1,11 +1,11 @@
 """What a client of either generation does the same way: lists, fetching, provenance; a dialect says the rest."""
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import ClassVar
 
 from spxdata import __version__
@@ -14,9 +14,12 @@ from spxdata.model import Contract, ContractList, Provenance, Right, Unit
 from spxdata.protocols import Clock
 from spxdata.schema import DATASETS, wire
 from spxdata.terminal.asking import Line, a_day, a_number, a_right, target, whole
-from spxdata.terminal.pieces import joined
-from spxdata.terminal.split import Bodies, Window, in_parts, unit_window
+from spxdata.terminal.pieces import joined, named
+from spxdata.terminal.split import Asks, Bodies, Part, by_contract, in_parts, is_chain_refused, whole_of
 from spxdata.terminal.transport import Response, Timeouts
+
+#: The columns that name a contract, in the order in which every dialect has them.
+_CONTRACT = ("symbol", "expiration", "strike", "right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Manner:
         strike_unit: What a strike of 1 dollar is written as.
         rights: How call and put are written.
         csv: The parameter that asks for CSV.
+        single: Parameters that a single contract needs beside those of a chain.
     """
 
     status: str
@@ -46,6 +50,7 @@ class Manner:
     strike_unit: float
     rights: Mapping[str, Right]
     csv: tuple[str, str]
+    single: tuple[str, ...] = ("strike", "right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,57 +124,96 @@ class Client(ABC):
 
     @contextmanager
     def fetch(self, unit: Unit) -> Iterator[Reply]:
-        """Ask for a unit's rows; what is too large for one request comes in parts.
+        """Ask for a unit's rows; what the Terminal does not give in one reply comes in parts.
 
         Raises:
             Declined: There are none, or not yet.
             TerminalError: It could not or would not answer.
         """
-        window = unit_window(unit)
-        request, patience = self._request(unit, window), self.line.patience.for_data()
+        whole_unit = whole_of(unit)
+        asks = Asks(self._bodies, self._day_expirations, self._contracts_of)
         with ExitStack() as stack:
             bodies: Bodies | None = None
-            with suppress(TooLarge):
-                response = stack.enter_context(self.line.ask(request, patience))
-                bodies = self._pages(response, self.line.body(response, request), patience)
+            if wire(DATASETS[unit.dataset], self.dialect).path is None or is_chain_refused(unit):
+                bodies = by_contract(whole_unit, asks)
+            else:
+                with suppress(TooLarge):
+                    request, patience = self.request(whole_unit), self.line.patience.for_data()
+                    response = stack.enter_context(self.line.ask(request, patience))
+                    bodies = self._pages(response, self.line.body(response, request), patience)
             if bodies is None:
-                bodies = in_parts(unit, window, partial(self._bodies, unit), partial(self._by_strike, unit))
+                bodies = in_parts(whole_unit, asks)
             stack.enter_context(closing(bodies))  # a page that is not read to its end lets go of its connection now
-            yield Reply(self._provenance(unit, request), partial(joined, bodies))
+            first = next(bodies, None)
+            if first is None:
+                raise NoData(f"No part of {unit} has rows.")
+            yield Reply(
+                self._provenance(unit, self.request(whole_unit)), lambda: joined(itertools.chain((first,), bodies))
+            )
+
+    @contextmanager
+    def single(self, unit: Unit, contract: Contract) -> Iterator[Reply]:
+        """Ask for the rows of one contract of a unit, in the columns of the unit.
+
+        Raises:
+            NoData: There are none.
+            TerminalError: It could not or would not answer.
+        """
+        part = whole_of(unit)._replace(expiration=contract.expiration, contract=(contract.strike, contract.right))
+        with closing(self._bodies(part)) as bodies:
+            first = next(bodies)  # raises what the Terminal answers instead of rows
+            yield Reply(self._provenance(unit, self.request(part)), lambda: joined(itertools.chain((first,), bodies)))
 
     @abstractmethod
-    def parameters(self, unit: Unit, window: Window, strike: float | None = None) -> dict[str, str]:
-        """Return the query of a unit; every parameter whose default differs or drifts is there.
+    def parameters(self, part: Part) -> dict[str, str]:
+        """Return every parameter that may be sent for a part, by its name in this dialect."""
 
-        Args:
-            unit: What to ask for.
-            window: Which minutes of its day.
-            strike: Which strike, in dollars; all for None.
-        """
+    @abstractmethod
+    def contract_cells(self, part: Part) -> str:
+        """Return what names a single contract in a row, as this dialect writes it, with commas between."""
 
     def _pages(self, response: Response, first: Iterator[bytes], patience: Timeouts) -> Bodies:
         """Yield the bodies of a reply that has begun; a dialect without pages has one."""
         del response, patience
         yield first
 
-    def _by_strike(self, unit: Unit, window: Window) -> Bodies:
-        """Ask for one minute of a unit strike by strike."""
-        if unit.expiration is None:
-            raise TooLarge(f"One minute of {unit} is too large, and it has no expiration to take strikes from.")
-        for strike in self.strikes(unit.root, unit.expiration):
-            with suppress(NoData):
-                yield from self._bodies(unit, window, strike)
+    def _day_expirations(self, unit: Unit) -> tuple[date, ...]:
+        """Return the expirations of a day, to ask for them one by one."""
+        return self.contracts(unit.root, unit.trade_date, "quote").expirations()
 
-    def _bodies(self, unit: Unit, window: Window, strike: float | None = None) -> Bodies:
-        """Ask for some minutes of a unit, of one strike or all, and give the pages."""
-        request, patience = self._request(unit, window, strike), self.line.patience.for_data()
+    def _contracts_of(self, unit: Unit, expiration: date) -> tuple[tuple[float, Right], ...]:
+        """Return the strikes and rights of an expiration, to ask for them one by one."""
+        return tuple((strike, right) for strike in self.strikes(unit.root, expiration) for right in Right)
+
+    def _bodies(self, part: Part) -> Bodies:
+        """Ask for a part of a unit, and give the pages."""
+        request, patience = self.request(part), self.line.patience.for_data()
+        sent = wire(DATASETS[part.unit.dataset], self.dialect)
         with self.line.ask(request, patience) as response:
-            yield from self._pages(response, self.line.body(response, request), patience)
+            pages = self._pages(response, self.line.body(response, request), patience)
+            if part.contract is None or not sent.unnamed:
+                yield from pages
+                return
+            names = ",".join(column.name for column in sent.columns if column.canonical in _CONTRACT)
+            for page in pages:
+                yield named(page, f"{names},".encode(), f"{self.contract_cells(part)},".encode())
 
-    def _request(self, unit: Unit, window: Window, strike: float | None = None) -> str:
+    def request(self, part: Part) -> str:
+        """Return path and query of the request for a part.
+
+        Raises:
+            TooLarge: The Terminal does not give it in parts this small.
+        """
+        sent = wire(DATASETS[part.unit.dataset], self.dialect)
+        path = sent.single if part.contract or sent.path is None else sent.path
+        if path is None:
+            raise TooLarge(f"{part} is too large, and this Terminal gives it in no smaller parts.")
+        given = self.parameters(part)
         name, value = self.manner.csv
-        parameters = {**self.parameters(unit, window, strike), name: value}
-        return target(wire(DATASETS[unit.dataset], self.dialect).path, parameters)
+        wanted = [self.manner.root, *sent.parameters]
+        if part.contract:
+            wanted += [word for word in self.manner.single if word not in wanted]
+        return target(path, {**{word: given[word] for word in wanted}, name: value})
 
     def _provenance(self, unit: Unit, request: str) -> Provenance:
         has_greeks = "version" in DATASETS[unit.dataset].parameters

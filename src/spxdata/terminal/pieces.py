@@ -57,3 +57,25 @@ def _after(opening: bytes, body: Iterator[bytes]) -> Iterator[bytes]:
     if opening:
         yield opening
     yield from body
+
+
+def named(body: Iterator[bytes], header: bytes, row: bytes) -> Iterator[bytes]:
+    """Yield the rows of one contract, each with what names the contract before it.
+
+    Args:
+        body: Rows as they arrive, with or without the line of column names: rows begin with a digit.
+        header: What to put before the names.
+        row: What to put before each row.
+    """
+    first, rest = _first_line(body)
+    at_start = True
+    if first and not first[:1].isdigit():
+        yield header + first
+        pieces = rest
+    else:
+        pieces = _after(first, rest)
+    for piece in filter(None, pieces):  # an empty one would end the line that has just ended once more
+        ends = piece.endswith(b"\n")
+        inner = piece[:-1] if ends else piece
+        yield (row if at_start else b"") + inner.replace(b"\n", b"\n" + row) + (b"\n" if ends else b"")
+        at_start = ends

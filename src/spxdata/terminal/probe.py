@@ -19,7 +19,7 @@ from spxdata.errors import (
     Unreachable,
     WrongDialect,
 )
-from spxdata.model import ContractList, Unit
+from spxdata.model import Contract, ContractList, Unit
 from spxdata.protocols import Clock, Reply, Terminal
 from spxdata.schema import DIALECTS
 from spxdata.terminal.asking import Line, Patience
@@ -200,6 +200,12 @@ class FoundTerminal:
     def fetch(self, unit: Unit) -> Iterator[Reply]:
         """Ask for a unit's rows."""
         with self.found().fetch(unit) as reply:
+            yield reply
+
+    @contextmanager
+    def single(self, unit: Unit, contract: Contract) -> Iterator[Reply]:
+        """Ask for the rows of one contract of a unit."""
+        with self.found().single(unit, contract) as reply:
             yield reply
 
     def _terminal(self, dialect: str, url: str) -> Terminal:

@@ -1,32 +1,65 @@
-"""A request that is too large for the Terminal (570), asked for in parts: by time, then by strike."""
+"""What of a unit one request asks for, and how one that is too large for the Terminal (570) is asked for in parts."""
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from datetime import date
 from typing import NamedTuple
 
 from spxdata.errors import NoData, TooLarge
-from spxdata.model import Unit
-from spxdata.schema import STEP_MINUTES
+from spxdata.model import Right, Unit
+from spxdata.schema import CHAIN_STEP_MS, DATASETS, STEP_MS, Rows, Subject
 from spxdata.sessions import session
 
 #: The bodies of one request: its pages, or the one that it has; each is read before the next is asked for.
 Bodies = Generator[Iterator[bytes], None, None]
 
+_MINUTE_MS = 60_000
+
 
 class Window(NamedTuple):
-    """The minutes of the day asked for, both included."""
+    """The milliseconds of the day asked for (New York), both included."""
 
     first: int
     last: int
 
-    def halves(self, step: int) -> tuple["Window", "Window"]:
+    def halves(self, step: int) -> "tuple[Window, Window]":
         """Return two windows that together have the same points of a grid that begins at `first`."""
         points = (self.last - self.first) // step
         middle = self.first + points // 2 * step
         return Window(self.first, middle), Window(middle + step, self.last)
 
 
-def unit_window(unit: Unit) -> Window:
-    """Return the session of a unit; nothing else is asked for.
+class Part(NamedTuple):
+    """What one request asks for.
+
+    Attributes:
+        unit: Whose rows.
+        window: Which milliseconds of its day.
+        expiration: Which expiration; None for all of the day.
+        contract: Which strike (dollars) and right; None for all.
+    """
+
+    unit: Unit
+    window: Window
+    expiration: date | None
+    contract: tuple[float, Right] | None = None
+
+    def __str__(self) -> str:
+        contract = f" {self.contract[0]:g} {self.contract[1]}" if self.contract else ""
+        return f"{self.unit}{contract}"
+
+    @property
+    def step(self) -> int | None:
+        """Milliseconds between two points that a window can be cut at; None if it has no times at all."""
+        dataset = DATASETS[self.unit.dataset]
+        kind = dataset.rows_at(self.unit.interval)
+        if kind is Rows.DAILY:
+            return None
+        return STEP_MS[self.unit.interval] if kind is Rows.GRID else 1
+
+
+def whole_of(unit: Unit) -> Part:
+    """Return the part that is all of a unit: its session, and nothing else.
 
     Raises:
         NoData: It has none.
@@ -34,42 +67,67 @@ def unit_window(unit: Unit) -> Window:
     hours = session(unit.root, unit.trade_date, unit.expiration)
     if hours is None:
         raise NoData(f"{unit.root} has no session on {unit.trade_date} for expiration {unit.expiration}.")
-    return Window(hours.open, hours.close)
+    return Part(unit, Window(hours.open * _MINUTE_MS, hours.close * _MINUTE_MS), unit.expiration)
 
 
-def in_parts(
-    unit: Unit, whole: Window, bodies: Callable[[Window], Bodies], by_strike: Callable[[Window], Bodies]
-) -> Bodies:
-    """Yield the bodies of a unit that is too large as a whole."""
-    step = STEP_MINUTES[unit.interval]
-    for half in whole.halves(step):
-        yield from parts(half, step, bodies, by_strike)
+def is_chain_refused(unit: Unit) -> bool:
+    """Tell whether the Terminal gives a unit contract by contract only: chains come by the minute at the shortest."""
+    dataset = DATASETS[unit.dataset]
+    of_contracts = dataset.subject is Subject.OPTION and dataset.rows is Rows.GRID
+    return of_contracts and STEP_MS.get(unit.interval, 0) < CHAIN_STEP_MS
 
 
-def parts(
-    window: Window, step: int, bodies: Callable[[Window], Bodies], by_strike: Callable[[Window], Bodies]
-) -> Bodies:
-    """Yield the bodies of a window, in as few parts as the Terminal allows.
+class Asks(NamedTuple):
+    """How parts are asked for.
 
-    Args:
-        window: The minutes asked for.
-        step: Minutes between two rows.
-        bodies: Asks for a window; raises `TooLarge` before its first body, or not at all.
-        by_strike: Asks for a window of one point strike by strike.
+    Attributes:
+        bodies: Asks for a part; raises `TooLarge` before its first body, or not at all.
+        expirations: The expirations of a day.
+        contracts: The strikes and rights of an expiration.
+    """
+
+    bodies: Callable[[Part], Bodies]
+    expirations: Callable[[Unit], tuple[date, ...]]
+    contracts: Callable[[Unit, date], tuple[tuple[float, Right], ...]]
+
+
+def in_parts(part: Part, asks: Asks) -> Bodies:
+    """Yield the bodies of a part that is too large: by time, then by expiration, then by contract.
 
     Raises:
         TooLarge: Even the smallest part is too large.
     """
-    try:
-        yield from bodies(window)
-    except NoData:
-        return  # no row in this part of the day; that rows are missing would show as a hole
-    except TooLarge:
-        smallest = window.last - window.first < step
+    for smaller in _smaller(part, asks):
+        try:
+            with suppress(NoData):  # no row in this part; that rows are missing would show as a hole
+                yield from asks.bodies(smaller)
+        except TooLarge:
+            yield from in_parts(smaller, asks)
+
+
+def by_contract(part: Part, asks: Asks) -> Bodies:
+    """Yield the bodies of an expiration, contract by contract."""
+    if part.expiration is None:
+        raise TooLarge(f"{part} is too large, and has no expiration to take contracts from.")
+    for contract in asks.contracts(part.unit, part.expiration):
+        single = part._replace(contract=contract)
+        try:
+            with suppress(NoData):
+                yield from asks.bodies(single)
+        except TooLarge:
+            yield from in_parts(single, asks)
+
+
+def _smaller(part: Part, asks: Asks) -> Iterator[Part]:
+    """Yield what a part consists of."""
+    if part.step and part.window.last - part.window.first >= part.step:
+        for half in part.window.halves(part.step):
+            yield part._replace(window=half)
+    elif part.expiration is None and DATASETS[part.unit.dataset].subject is Subject.OPTION:
+        for expiration in asks.expirations(part.unit):
+            yield part._replace(expiration=expiration)
+    elif part.expiration is not None and part.contract is None:
+        for contract in asks.contracts(part.unit, part.expiration):
+            yield part._replace(contract=contract)
     else:
-        return
-    if smallest:
-        yield from by_strike(window)
-        return
-    for half in window.halves(step):
-        yield from parts(half, step, bodies, by_strike)
+        raise TooLarge(f"{part} is too large for the Terminal even in the smallest parts.")

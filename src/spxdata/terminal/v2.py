@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from spxdata.errors import Declined, MalformedReply, TooLarge
-from spxdata.model import Right, Unit
-from spxdata.schema import DATASETS, STEP_MINUTES, wire
+from spxdata.errors import Declined, MalformedReply
+from spxdata.model import Right
+from spxdata.schema import STEP_MS
 from spxdata.terminal.client import Client, Manner
-from spxdata.terminal.split import Bodies, Window
+from spxdata.terminal.split import Bodies, Part
 from spxdata.terminal.transport import Response, Timeouts
-
-_MINUTE_MS = 60_000
 
 #: The header that names the next page, and what it says on the last one.
 _NEXT, _LAST = "Next-Page", "null"
@@ -37,32 +35,34 @@ class V2Terminal(Client):
         strike_unit=1000.0,  # tenths of a cent
         rights={"C": Right.CALL, "P": Right.PUT},
         csv=("use_csv", "true"),
+        single=("strike", "right", "rth"),  # which a chain of quotes does not know
     )
 
     greeks_version: str = "1"
 
-    def parameters(self, unit: Unit, window: Window, strike: float | None = None) -> dict[str, str]:
-        """Return the query of a unit; every parameter whose default differs or drifts is there.
-
-        Raises:
-            TooLarge: One strike is asked for: v2 gives a chain whole, and its single contracts in another form.
-        """
-        if strike is not None:
-            raise TooLarge(f"One minute of {unit} is too large, and v2 gives a chain in no smaller parts.")
-        settings = {
-            "ivl": str(STEP_MINUTES[unit.interval] * _MINUTE_MS),
+    def parameters(self, part: Part) -> dict[str, str]:
+        """Return every parameter that may be sent for a part; none is left to the Terminal's default."""
+        day = f"{part.unit.trade_date:%Y%m%d}"
+        strike, right = part.contract or (0.0, Right.CALL)
+        return {
+            "root": part.unit.root,
+            "exp": f"{part.expiration:%Y%m%d}" if part.expiration else "0",
+            "strike": str(round(strike * self.manner.strike_unit)),
+            "right": right.value[0],
+            "start_date": day,
+            "end_date": day,
+            "start_time": str(part.window.first),
+            "end_time": str(part.window.last),
+            "ivl": str(STEP_MS.get(part.unit.interval, 0)),  # 0 is every tick
             "rth": "false",  # its default ends at 16:00; start and end say what is wanted
             "rate": self.rate_type.upper(),
+            "exclusive": "true",  # the quote before the trade, not one that came with it
         }
-        return {
-            "root": unit.root,
-            "exp": f"{unit.expiration:%Y%m%d}" if unit.expiration else "0",
-            "start_date": f"{unit.trade_date:%Y%m%d}",
-            "end_date": f"{unit.trade_date:%Y%m%d}",
-            "start_time": str(window.first * _MINUTE_MS),
-            "end_time": str(window.last * _MINUTE_MS),
-            **{name: settings[name] for name in wire(DATASETS[unit.dataset], self.dialect).parameters},
-        }
+
+    def contract_cells(self, part: Part) -> str:
+        """Return what names a single contract in a row of a chain."""
+        given = self.parameters(part)
+        return ",".join(given[name] for name in ("root", "exp", "strike", "right"))
 
     def _pages(self, response: Response, first: Iterator[bytes], patience: Timeouts) -> Bodies:
         """Yield the pages of a reply, each to be read before the next is asked for.
