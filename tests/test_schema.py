@@ -49,6 +49,7 @@ V2_COLUMNS = {
     "implied_volatility": f"ms_of_day,bid,bid_implied_vol,midpoint,implied_vol,ask,ask_implied_vol,"
     f"{_MODEL.removeprefix('implied_vol,')}",
     "greeks_second_order": f"ms_of_day,bid,ask,{_SECOND},{_MODEL}",
+    "greeks_third_order": f"ms_of_day,bid,ask,{_THIRD},{_MODEL}",
     "greeks_all": f"ms_of_day,bid,ask,{_FIRST},{_SECOND},vera,{_THIRD},d1,d2,dual_delta,dual_gamma,{_MODEL}",
     "index_price": "ms_of_day,price,date",
 }
@@ -64,6 +65,7 @@ V2_PATHS = {
     "greeks_eod": ("/bulk_hist/option/eod_greeks", None),
     "implied_volatility": (None, "/hist/option/implied_volatility"),
     "greeks_second_order": ("/bulk_hist/option/greeks_second_order", "/hist/option/greeks_second_order"),
+    "greeks_third_order": ("/bulk_hist/option/greeks_third_order", "/hist/option/greeks_third_order"),
     "greeks_all": ("/bulk_hist/option/all_greeks", "/hist/option/all_greeks"),
     "index_price": ("/hist/index/price", None),
 }

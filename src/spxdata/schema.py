@@ -535,6 +535,14 @@ _ENTRIES = (
         "professional",
     ),
     _greeks(
+        "greeks_third_order",
+        "third-order greeks",
+        "third_order",
+        "greeks_third_order",
+        (*_BID_ASK, *_THIRD_ORDER, *_IMPLIED),
+        "professional",
+    ),
+    _greeks(
         "greeks_all",
         "greeks of all orders",
         "all",

@@ -37,6 +37,7 @@ V2 = {
     "eod": ("eod", f"ms_of_day,ms_of_day2,open,high,low,close,volume,count,{QUOTE},date"),
     "greeks": ("greeks", f"ms_of_day,bid,ask,{FIRST},{TAIL}"),
     "greeks_second_order": ("greeks_second_order", f"ms_of_day,bid,ask,{SECOND},{TAIL}"),
+    "greeks_third_order": ("greeks_third_order", f"ms_of_day,bid,ask,{THIRD},{TAIL}"),
     "greeks_all": (
         "all_greeks",
         f"ms_of_day,bid,ask,{FIRST},{SECOND},vera,{THIRD},d1,d2,dual_delta,dual_gamma,{TAIL}",

@@ -380,7 +380,9 @@ class TestZeros:
         flags = (flagged(frame, facts, "row") | flagged(frame, facts, "key")).item()
         assert not flags & Flag.SENTINEL
 
-    @pytest.mark.parametrize("name", ["quote", "greeks", "implied_volatility", "greeks_second_order", "greeks_all"])
+    @pytest.mark.parametrize(
+        "name", ["quote", "greeks", "implied_volatility", "greeks_second_order", "greeks_third_order", "greeks_all"]
+    )
     def test_an_empty_row_of_what_is_quoted_is_a_sentinel(self, name: str) -> None:
         """By the quote alone."""
         dataset = DATASETS[name]

@@ -102,6 +102,7 @@ REQUESTS: Mapping[tuple[str, str], tuple[list[str], list[str] | None]] = {
         for name, v3, v2 in (
             ("greeks", "first_order", "greeks"),
             ("greeks_second_order", "second_order", "greeks_second_order"),
+            ("greeks_third_order", "third_order", "greeks_third_order"),
             ("greeks_all", "all", "all_greeks"),
         )
     },

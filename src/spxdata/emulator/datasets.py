@@ -427,6 +427,7 @@ _ENTRIES = (
     ),
     _greek_set("greeks", "standard", Form.FINE, _FIRST, _first_order),
     _greek_set("greeks_second_order", "professional", Form.CENTS, _SECOND, _all_orders),
+    _greek_set("greeks_third_order", "professional", Form.CENTS, _THIRD, _all_orders),
     _greek_set("greeks_all", "professional", Form.CENTS, _EVERY, _all_orders),
     Dataset(
         "implied_volatility",

@@ -223,6 +223,7 @@ ROUTES = {
     **_history_routes("eod", "eod", bulk_tier="value"),
     **_history_routes("greeks", "greeks"),
     **_history_routes("greeks_second_order", "greeks_second_order"),
+    **_history_routes("greeks_third_order", "greeks_third_order"),
     **_history_routes("greeks_all", "all_greeks"),
     **_bulk("greeks_eod", "standard", "eod_greeks"),
     **_single("implied_volatility", "standard", "implied_volatility"),

@@ -180,6 +180,7 @@ ROUTES = {
     "/option/history/eod": _route("eod"),
     "/option/history/greeks/first_order": _route("greeks"),
     "/option/history/greeks/second_order": _route("greeks_second_order"),
+    "/option/history/greeks/third_order": _route("greeks_third_order"),
     "/option/history/greeks/all": _route("greeks_all"),
     "/option/history/greeks/implied_volatility": _route("implied_volatility"),
     "/option/history/greeks/eod": _route("greeks_eod"),
