@@ -140,6 +140,10 @@ class Storage(Protocol):
         """Remove a file; it is no error if there is none."""
         ...
 
+    def free(self) -> int:
+        """Return how many bytes are free where files lie."""
+        ...
+
     def sweep(self) -> tuple[str, ...]:
         """Remove what interrupted writers left unfinished; return the names."""
         ...

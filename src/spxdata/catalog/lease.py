@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from uuid import uuid4
 
 from spxdata.catalog.connection import Connection
@@ -115,9 +115,20 @@ class Lease:
         """
         values = {"token": self._token, "at": micros(at), "process_started": Process.current().started}
         with self._connection.write() as catalog:
-            if catalog.execute(_BEAT, values).rowcount == 1:
-                return
-            holder = read_holder(catalog)
+            if catalog.execute(_BEAT, values).rowcount != 1:
+                self._lost(catalog)
+
+    def require(self, catalog: sqlite3.Connection) -> None:
+        """Make sure that the lease is still ours, within a transaction that changes the catalog.
+
+        Raises:
+            ArchiveBusy: Somebody else has taken it, taking us for dead.
+        """
+        if catalog.execute("SELECT 1 FROM lease WHERE token = ?", (self._token,)).fetchone() is None:
+            self._lost(catalog)
+
+    def _lost(self, catalog: sqlite3.Connection) -> NoReturn:
+        holder = read_holder(catalog)
         taken = f"it is now written by {holder}" if holder else "nobody holds it now"
         raise ArchiveBusy(
             f"{_archive(self._connection.path)} is no longer ours to write: {taken}.",

@@ -10,7 +10,7 @@ from spxdata.catalog import rows, rules
 from spxdata.catalog.connection import PATIENCE, Connection
 from spxdata.catalog.lease import Lease
 from spxdata.catalog.migrations import migrate, require_current
-from spxdata.errors import ArchiveBusy, SpxDataError
+from spxdata.errors import ArchiveBusy, CatalogCorrupt, SpxDataError
 from spxdata.model import ContractList, Day, DayStatus, Outcome, Scope, Unit, Verdict
 from spxdata.protocols import Clock
 
@@ -75,14 +75,14 @@ class SqliteCatalog:
 
     def begin_day(self, day: Day, scope: Scope, at: datetime) -> None:
         """Note that a day's download begins; its verdict is open from now on."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             _know_day(catalog, day, at)
             values = {**rows.day_key(day), **rows.scope_values(scope), "at": rows.micros(at)}
             catalog.execute(_BEGIN_DAY, values)
 
     def queue_days(self, days: Iterable[Day], scope: Scope, at: datetime) -> None:
         """Note that days are asked for whose turn has not come; days that are known stay as they are."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             for day in days:
                 _know_day(catalog, day, at, scope)
 
@@ -96,28 +96,28 @@ class SqliteCatalog:
 
     def begin(self, unit: Unit, at: datetime) -> None:
         """Note that a unit is being downloaded; a file on record stays there."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             _know_day(catalog, unit.day, at)
             unit_id = _put(catalog, rules.begun(unit, _get(catalog, unit)))
             catalog.execute("UPDATE expiration_status SET started_us = ? WHERE id = ?", (rows.micros(at), unit_id))
 
     def withdraw(self, unit: Unit) -> None:
         """Forget a unit's file and holes; it is no error if there is none."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             known = _get(catalog, unit)
             if known is not None:
                 _put(catalog, rules.withdrawn(known))
 
     def record(self, outcome: Outcome, at: datetime) -> None:
         """Note how a unit stands, with its file and holes, and keep the attempt as history."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             _know_day(catalog, outcome.unit.day, at)
             _put(catalog, rules.settled(_get(catalog, outcome.unit), outcome))
             catalog.execute(_PUT_ATTEMPT, {**rows.outcome_values(outcome), "at": rows.micros(at)})
 
     def forget(self, unit: Unit) -> None:
         """Remove a unit that turned out not to be one; its history stays."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             found = catalog.execute(_GET_UNITS, {**rows.unit_key(unit), "every": False}).fetchone()
             if found is not None:
                 _clear(catalog, found["id"])
@@ -137,7 +137,7 @@ class SqliteCatalog:
     def days(self, start: date | None = None, end: date | None = None) -> tuple[DayStatus, ...]:
         """Return the known days between two trade dates, both included, sorted."""
         values = {"start": start and start.isoformat(), "end": end and end.isoformat()}
-        with self._connection.read() as catalog:
+        with self._connection.read() as catalog, _decoded():
             return tuple(map(rows.status_of, catalog.execute(_DAYS, values)))
 
     def keep_contracts(self, contracts: ContractList, kind: str) -> None:
@@ -146,7 +146,7 @@ class SqliteCatalog:
             **_list_key(contracts.root, contracts.trade_date, kind),
             "fetched_us": rows.micros(contracts.fetched_at),
         }
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             (list_id,) = catalog.execute(_PUT_LIST, values).fetchone()
             catalog.execute("DELETE FROM contract_strikes WHERE list_id = ?", (list_id,))
             catalog.executemany(_PUT_STRIKES, rows.strikes_values(list_id, contracts))
@@ -158,11 +158,12 @@ class SqliteCatalog:
             if found is None:
                 return None
             lines = catalog.execute("SELECT * FROM contract_strikes WHERE list_id = ?", (found["id"],))
-            return ContractList(root, trade_date, rows.contracts_of(lines), rows.moment(found["fetched_us"]))
+            with _decoded():
+                return ContractList(root, trade_date, rows.contracts_of(lines), rows.moment(found["fetched_us"]))
 
     def keep_document(self, kind: str, key: str, text: str) -> None:
         """Keep a JSON document about the archive, replacing an older one of its kind and key."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             catalog.execute(_PUT_DOCUMENT, {"kind": kind, "key": key, "document": text})
 
     def documents(self, kind: str) -> dict[str, str]:
@@ -175,9 +176,17 @@ class SqliteCatalog:
         """Close the database; twice is no error."""
         self._connection.close()
 
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """Change the catalog, in one transaction with a look at the lease: one that was taken over ends here."""
+        with self._connection.write() as catalog:
+            if self._lease is not None:
+                self._lease.require(catalog)
+            yield catalog
+
     def _end_day(self, day: Day, word: str, verdict: Verdict | None, error: str | None, at: datetime) -> None:
         values = {**rows.day_key(day), "status": word, "verdict": verdict, "error": error, "at": rows.micros(at)}
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             _know_day(catalog, day, at)
             catalog.execute(_END_DAY, values)
 
@@ -193,9 +202,20 @@ def _get(catalog: sqlite3.Connection, unit: Unit) -> Outcome | None:
 
 def _outcomes(catalog: sqlite3.Connection, key: rows.Values) -> tuple[Outcome, ...]:
     units = catalog.execute(_GET_UNITS, key).fetchall()
-    return tuple(
-        rows.outcome_of(unit, tuple(map(rows.hole_of, catalog.execute(_GET_HOLES, (unit["id"],))))) for unit in units
-    )
+    with _decoded():
+        return tuple(
+            rows.outcome_of(unit, tuple(map(rows.hole_of, catalog.execute(_GET_HOLES, (unit["id"],)))))
+            for unit in units
+        )
+
+
+@contextmanager
+def _decoded() -> Iterator[None]:
+    """Turn what Python says of values that were never written into an error of ours."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        raise CatalogCorrupt(f"the catalog holds a value that was never written: {error}") from error
 
 
 def _put(catalog: sqlite3.Connection, outcome: Outcome) -> int:

@@ -28,6 +28,7 @@ TYPES: Final[Mapping[Kind, pl.DataType]] = {
 }
 #: What the vendor writes: 0 to 9 digits of a second's fraction, no offset.
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
+_DAY_MS: Final = 24 * 60 * 60 * 1000
 #: Longest part of an error message that repeats the reply's own text.
 _SHOWN = 200
 
@@ -66,6 +67,16 @@ def _letter(column: WireColumn) -> pl.Expr:
     return pl.col(column.name).replace_strict({"C": "CALL", "P": "PUT"}, return_dtype=RIGHT)
 
 
+def _word(column: WireColumn) -> pl.Expr:
+    return pl.col(column.name).cast(RIGHT)
+
+
+def _thousandth(column: WireColumn) -> pl.Expr:
+    """Divide by a column of thousands: by the number itself polars multiplies with its inverse, which is not exact."""
+    number = pl.col(column.name).cast(pl.Float64)
+    return number / (number * 0.0 + 1000.0)
+
+
 def _as_read(column: WireColumn) -> pl.Expr:
     return pl.col(column.name)
 
@@ -79,8 +90,8 @@ FORMS: dict[Form, tuple[pl.DataType | type[pl.DataType], Callable[[WireColumn], 
     Form.MS_OF_DAY: (pl.Int64, _ms_of_day),
     Form.INTEGER: (pl.Int32, _as_read),
     Form.NUMBER: (pl.Float64, _as_read),
-    Form.TENTH_CENTS: (pl.Int64, lambda column: pl.col(column.name) / 1000),
-    Form.RIGHT_WORD: (RIGHT, _as_read),
+    Form.TENTH_CENTS: (pl.Int64, _thousandth),
+    Form.RIGHT_WORD: (pl.String, _word),  # polars takes '"PUT"h' for PUT where it reads categories itself
     Form.RIGHT_LETTER: (pl.String, _letter),
 }
 
@@ -167,6 +178,8 @@ def _read(
     block: bytes, columns: tuple[WireColumn, ...], dataset: Dataset, sent: Wire, evidence: Evidence
 ) -> pl.DataFrame:
     """Return a block's rows in canonical order and types; every line must have become one row without a gap."""
+    if not block[:4].isascii() or block[1:2] == b"\x01":  # how polars knows what is compressed, and unpacks it unasked
+        raise MalformedReply(f"The rows are no text: they begin {block[:8]!r}.", evidence=evidence)
     try:
         raw = pl.read_csv(
             block,
@@ -180,6 +193,7 @@ def _read(
     if raw.height != lines:
         raise MalformedReply(f"{lines:,} lines became {raw.height:,} rows.", evidence=evidence)
     _refuse_gaps(raw, evidence)
+    _refuse_other_days(raw, columns, evidence)
     try:
         return _canonical(raw, dataset, sent, {})
     except pl.exceptions.PolarsError:
@@ -209,6 +223,13 @@ def _refuse_gaps(frame: pl.DataFrame, evidence: Evidence) -> None:
     raise MalformedReply(
         f"Row {evidence.first_row + within + 1:,} lacks {', '.join(empty)}: {line[:_SHOWN]!r}", evidence=evidence
     )
+
+
+def _refuse_other_days(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evidence: Evidence) -> None:
+    """Refuse milliseconds that are none of a day: added to it they may lead out of what a date can be."""
+    for column in columns:
+        if column.form is Form.MS_OF_DAY and not frame[column.name].is_between(0, _DAY_MS, closed="left").all():
+            raise MalformedReply(f"Column {column.name} has milliseconds that are none of a day.", evidence=evidence)
 
 
 def _words(error: Exception) -> str:
