@@ -14,6 +14,8 @@ from spxdata.sessions import NEW_YORK, closed_because, published, session
 MONTH = timedelta(days=30)
 #: For this long after its day an empty answer may still fill up; then it is asked for again once a month.
 RECENT = timedelta(days=7)
+#: Free bytes below which no day is begun: catalog, logs and quarantine need some too.
+LEAST_SPACE = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,21 @@ def is_listed(trade_date: date, now: datetime) -> bool:
 def is_day_wide(day: Day) -> bool:
     """Tell whether all of a day is one unit, without expiration."""
     return DATASETS[day.dataset].unit_of == "day"
+
+
+def space_needed(largest: int, due: int, units: int) -> int:
+    """Return the free bytes below which a day is not worth beginning.
+
+    Args:
+        largest: Bytes of the largest day of its kind shortly before it, 0 if none is known.
+        due: Units of the day that are to be fetched.
+        units: All units of the day.
+
+    Example:
+        >>> space_needed(300_000_000, 40, 40), space_needed(300_000_000, 1, 40), space_needed(0, 40, 40)
+        (600000000, 200000000, 200000000)
+    """
+    return max(LEAST_SPACE, 2 * largest * due // max(units, 1))
 
 
 def is_due(outcome: Outcome | None, today: date, *, force: bool = False, holes: bool = False) -> bool:

@@ -154,6 +154,10 @@ class Storage(Protocol):
         """Return what interrupted writers left unfinished, or others are writing right now: name to bytes, sorted."""
         ...
 
+    def free(self) -> int:
+        """Return how many bytes are free where files lie."""
+        ...
+
     def sweep(self) -> tuple[str, ...]:
         """Remove what interrupted writers left unfinished; return the names."""
         ...

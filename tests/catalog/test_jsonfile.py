@@ -584,6 +584,10 @@ class MortalStorage:
         """Pass on."""
         return self.inner.unfinished()
 
+    def free(self) -> int:
+        """Return how many bytes are free."""
+        return self.inner.free()
+
     def sweep(self) -> tuple[str, ...]:
         """Pass on."""
         return self.inner.sweep()

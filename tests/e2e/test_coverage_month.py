@@ -1,11 +1,11 @@
-"""`spxdata coverage` over a month in which everything is planted that can be missing: it says just that, and mends it."""
+"""`spxdata coverage` over a month with all that can be missing planted in it: it says just that, and mends it."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,7 +72,7 @@ class Archive:
             ),
         )
 
-    def certificates(self) -> list[dict[str, object]]:
+    def certificates(self) -> list[dict[str, Any]]:
         """Return what `coverage --json` says of each day."""
         lines = [json.loads(line) for line in self("coverage", "--json").stdout.splitlines()]
         assert all(line["schema_version"] == 1 for line in lines)
@@ -89,7 +89,7 @@ def asked(terminal: Emulator) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Archive, list[tuple[str, dict[str, str]]]]]:
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Archive, list[tuple[str, dict[str, str]]]]:
     """Return an archive downloaded from a Terminal with faults, which is gone, and what was asked of it."""
     with Emulator(drop=DROPPED, faults=[NO_DATA], doubled_eod=True) as terminal:
         archive = Archive(tmp_path_factory.mktemp("archive"), terminal.url)
@@ -97,7 +97,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Archive,
         result = archive("download", *MONTH, "--max-dte", "0", *datasets, "--quiet")
         assert result.returncode == 1, result.stdout + result.stderr
         requests = list(terminal.requests)
-    yield archive, requests
+    return archive, requests
 
 
 def test_every_planted_hole_is_found_and_fetched_and_nothing_else(

@@ -415,6 +415,10 @@ class FailingStorage:
         """Remove a file."""
         self.storage.remove(path)
 
+    def free(self) -> int:
+        """Return how many bytes are free."""
+        return self.storage.free()
+
     def move(self, path: str, to: str) -> None:
         """Give a file another name."""
         self.storage.move(path, to)

@@ -81,7 +81,7 @@ class JsonCatalog(LedgerCatalog):
         self._clock = clock
         self._read_only = read_only
         self._lock = Lock()
-        self._hand = Hand()
+        self._hand: Hand[FileLease] = Hand()
         self._book: _Book | None = None
         with self._reading():
             pass  # what is wrong with the files is said at once
@@ -300,6 +300,8 @@ class JsonCatalog(LedgerCatalog):
     def _require_writable(self) -> None:
         if self._read_only:
             raise NotWritable(f"the catalog of {self._directory} was opened for looking on only")
+        if self._hand.lease is not None:  # which another may have taken over since the last heartbeat
+            self._hand.lease.require()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class MemoryCatalog(LedgerCatalog):
         self._contracts: dict[tuple[str, date, str], ContractList] = {}
         self._documents: dict[str, dict[str, str]] = {}
         self._right = Lock()
-        self._hand = Hand()
+        self._hand: Hand[_Lease] = Hand()
 
     def lease(self, clock: Clock) -> AbstractContextManager[None]:  # noqa: ARG002 - no holder ever grows stale here
         """Hold the right to write this archive.

@@ -27,7 +27,7 @@ EXIT_CODES: Final[dict[int, str]] = {
     5: "the disk or the catalog failed",
     6: "another process writes this archive",
     75: "no usable Terminal: try again later",
-    INTERRUPTED: "stopped by Ctrl-C or SIGTERM; the same command goes on",
+    INTERRUPTED: "stopped by Ctrl-C, SIGTERM or SIGHUP; the same command goes on",
 }
 
 

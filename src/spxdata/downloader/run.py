@@ -10,13 +10,23 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
 from spxdata.completeness import verdict
 from spxdata.downloader.days import STOPS_THE_RUN, DayPlan, Planner
 from spxdata.downloader.flow import Flow
 from spxdata.downloader.summary import Summary, Tally
-from spxdata.errors import NoData, NotSubscribed, ShortReply, SpxDataError, TerminalError, TooEarly
+from spxdata.errors import (
+    ArchiveBusy,
+    DiskFull,
+    NoData,
+    NotSubscribed,
+    ShortReply,
+    SpxDataError,
+    TerminalError,
+    TooEarly,
+)
 from spxdata.events import (
     AttemptFailed,
     AttemptStarted,
@@ -31,7 +41,7 @@ from spxdata.events import (
 )
 from spxdata.model import ContractList, Day, Outcome, State, Unit
 from spxdata.pipeline.attempt import Edges, attempt
-from spxdata.plan import Request, ask_again, smallest
+from spxdata.plan import Request, ask_again, smallest, space_needed
 from spxdata.protocols import Catalog
 from spxdata.retry import Patience
 from spxdata.schema import DATASETS, DIALECTS
@@ -42,6 +52,9 @@ from spxdata.terminal.gate import Gate
 #: Seconds between two renewals of the lease.
 _BEAT: Final = 10.0
 
+
+#: How far back a day is looked for that tells how much space another one takes.
+_LOOK_BACK: Final = timedelta(days=14)
 
 #: What the Terminal may answer without rows or fault: the state of the unit, and the code recorded with it.
 _MEANS: Final[dict[type[TerminalError], tuple[State, str | None]]] = {
@@ -198,6 +211,7 @@ class Download:
         kind = DATASETS[day.dataset].contract_list
         if plan.fetched and kind:
             self._catalog.keep_contracts(plan.fetched, kind)
+        self._require_space(plan)
         self._emit(DayPlanned(day, plan.due(), plan.skipped()))
         known = self._planner.status(day)
         if plan.changes_nothing and known and known.verdict and known.scope == plan.scope:
@@ -205,6 +219,22 @@ class Download:
         else:
             self._record_plan(plan)
         return plan
+
+    def _require_space(self, plan: DayPlan) -> None:
+        """Refuse a day for which there is clearly too little space: a full disk would show in the midst of it only."""
+        if not plan.open:
+            return
+        day, free = plan.day, self._edges.storage.free()
+        before = self._catalog.days(day.trade_date - _LOOK_BACK, day.trade_date)
+        largest = max(
+            (known.bytes for known in before if known.day._replace(trade_date=day.trade_date) == day), default=0
+        )
+        needed = space_needed(largest, len(plan.open), len(plan.units))
+        if free < needed:
+            raise DiskFull(
+                f"{free / 1e6:,.0f} MB are free where the archive lies, and "
+                f"{day.trade_date} {day.root} {day.dataset} may need {needed / 1e6:,.0f} MB."
+            )
 
     def _record_plan(self, plan: DayPlan) -> None:
         """Record what planning found out, and end the day if nothing is to be fetched."""
@@ -384,6 +414,8 @@ class Download:
         """Stop what is running, and record what was committed all the same."""
         self._edges.terminal.abort()
         wait(self._running)
+        if isinstance(error, ArchiveBusy):  # the archive is another's now, and so is its catalog
+            return
         unfinished = [job for _, _, job in self._waiting]
         for future, job in self._running.items():
             if future.exception() is None:

@@ -380,6 +380,10 @@ class _Aside:
         """Return what interrupted writers left unfinished."""
         return self._storage.unfinished()
 
+    def free(self) -> int:
+        """Return how many bytes are free."""
+        return self._storage.free()
+
     def sweep(self) -> tuple[str, ...]:
         """Remove what interrupted writers left unfinished."""
         return self._storage.sweep()

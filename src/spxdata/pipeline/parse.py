@@ -32,6 +32,7 @@ _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
 _PACKED: Final = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"\x28\xb5\x2f\xfd")
 #: Digits of a day without hyphens.
 _DAY_DIGITS: Final = 8
+_DAY_MS: Final = 24 * 60 * 60 * 1000
 #: Longest part of an error message that repeats the reply's own text.
 _SHOWN = 200
 
@@ -76,6 +77,10 @@ def _dollars(column: WireColumn) -> pl.Expr:
     return pl.col(column.name).map_batches(lambda cells: pl.Series(cells.to_numpy() / 1000), pl.Float64)
 
 
+def _word(column: WireColumn) -> pl.Expr:
+    return pl.col(column.name).cast(RIGHT)
+
+
 def _as_read(column: WireColumn) -> pl.Expr:
     return pl.col(column.name)
 
@@ -90,7 +95,7 @@ FORMS: dict[Form, tuple[pl.DataType | type[pl.DataType], Callable[[WireColumn], 
     Form.INTEGER: (pl.Int32, _as_read),
     Form.NUMBER: (pl.Float64, _as_read),
     Form.TENTH_CENTS: (pl.Int64, _dollars),
-    Form.RIGHT_WORD: (RIGHT, _as_read),
+    Form.RIGHT_WORD: (pl.String, _word),  # polars takes '"PUT"h' for PUT where it reads categories itself
     Form.RIGHT_LETTER: (pl.String, _letter),
 }
 
@@ -192,7 +197,7 @@ def _read(
     if raw.height != lines:
         raise MalformedReply(f"{lines:,} lines became {raw.height:,} rows.", evidence=evidence)
     _refuse_gaps(raw, evidence)
-    _refuse_short_days(raw, columns, evidence)
+    _refuse_other_days(raw, columns, evidence)
     try:
         return _canonical(raw, dataset, sent, {})
     except pl.exceptions.PolarsError:
@@ -224,15 +229,22 @@ def _refuse_gaps(frame: pl.DataFrame, evidence: Evidence) -> None:
     )
 
 
-def _refuse_short_days(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evidence: Evidence) -> None:
-    """Refuse days of fewer digits than eight: 2024119 would be read as a day in November."""
+def _refuse_other_days(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evidence: Evidence) -> None:
+    """Refuse days of fewer digits than eight, and milliseconds that are none of a day: both would be another day.
+
+    2024119 would be read as a day in November; milliseconds may lead out of what a date can be.
+    """
     for column in columns:
-        if column.form is Form.COMPACT_DAY and frame.height and frame[column.name].str.len_bytes().min() != _DAY_DIGITS:
-            short = frame[column.name].str.len_bytes().arg_min()
-            raise MalformedReply(
-                f"Row {evidence.first_row + (short or 0) + 1:,} has a {column.name} of too few digits.",
-                evidence=evidence,
-            )
+        cells = frame[column.name]
+        if column.form is Form.COMPACT_DAY:
+            wrong, what = cells.str.len_bytes() != _DAY_DIGITS, "too few digits"
+        elif column.form is Form.MS_OF_DAY:
+            wrong, what = ~cells.is_between(0, _DAY_MS, closed="left"), "milliseconds that are none of a day"
+        else:
+            continue
+        if wrong.any():
+            row = evidence.first_row + (wrong.arg_max() or 0) + 1
+            raise MalformedReply(f"Row {row:,} has a {column.name} of {what}.", evidence=evidence)
 
 
 def _words(error: Exception) -> str:

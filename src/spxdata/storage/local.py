@@ -2,8 +2,9 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
@@ -14,6 +15,8 @@ from spxdata.layout import PARTIAL
 
 #: How a file is opened for writing: as `open`'s own `opener`, path and flags to file descriptor.
 Opener = Callable[[str, int], int]
+#: Surrounds each step of a commit, named write, fsync, rename or folder fsync: where tests fail or die.
+Steps = Callable[[str], AbstractContextManager[object]]
 
 # The system's error numbers to errors; any other is a StorageError.
 _ERRORS: dict[int, type[StorageError]] = {
@@ -37,11 +40,13 @@ class LocalStorage:
     Args:
         root: The folder.
         opener: How a file is opened for writing; the system's own way when left out.
+        step: Surrounds each step of a commit; nothing does when left out.
     """
 
-    def __init__(self, root: Path, *, opener: Opener | None = None) -> None:
+    def __init__(self, root: Path, *, opener: Opener | None = None, step: Steps = nullcontext) -> None:
         self._root = root.absolute()
         self._opener = opener
+        self._step = step
 
     @contextmanager
     def create(self, path: str) -> Iterator["PendingFile"]:
@@ -53,7 +58,7 @@ class LocalStorage:
         final = self._locate(path)
         with translated(final):
             _make_folder(final.parent)
-            pending = PendingFile(self._root, final, self._opener)
+            pending = PendingFile(self._root, final, self._opener, self._step)
         try:
             yield pending
         finally:
@@ -123,6 +128,14 @@ class LocalStorage:
                 file.unlink(missing_ok=True)
         return leftovers
 
+    def free(self) -> int:
+        """Return how many bytes are free where the files lie, or will once there is one."""
+        folder = self._root
+        while not folder.exists():
+            folder = folder.parent
+        with translated(folder):
+            return shutil.disk_usage(folder).free
+
     def _locate(self, path: str) -> Path:
         """Return where a path lies.
 
@@ -152,10 +165,12 @@ class PendingFile:
         root: The storage's folder.
         final: Where it will lie.
         opener: How to open it.
+        step: Surrounds each step of the commit.
     """
 
-    def __init__(self, root: Path, final: Path, opener: Opener | None) -> None:
+    def __init__(self, root: Path, final: Path, opener: Opener | None, step: Steps) -> None:
         self._root = root
+        self._step = step
         self._final = final
         # The name differs for every writer, so that one can never write into or remove another's.
         self._temporary = final.with_name(f"{final.name}.{uuid4().hex[:8]}{PARTIAL}")
@@ -168,7 +183,7 @@ class PendingFile:
         Raises:
             StorageError: The disk is full or not writable.
         """
-        with translated(self._final):
+        with translated(self._final), self._step("write"):
             return self._file.write(data)
 
     def commit(self) -> None:
@@ -179,13 +194,17 @@ class PendingFile:
                 sync of the folders, that failed.
         """
         with translated(self._final):
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with self._step("write"):
+                self._file.flush()
+            with self._step("fsync"):
+                os.fsync(self._file.fileno())
             self._file.close()
-            self._temporary.replace(self._final)
-            self._committed = True
+            with self._step("rename"):
+                self._temporary.replace(self._final)
+                self._committed = True
             for folder in self._final.parents:
-                _sync_folder(folder)  # those above too: whoever created them may not have come so far
+                with self._step("folder fsync"):
+                    _sync_folder(folder)  # those above too: whoever created them may not have come so far
                 if folder == self._root:
                     break
 

@@ -13,7 +13,7 @@ from spxdata.errors import NoData, TooLarge
 from spxdata.model import Contract, ContractList, Provenance, Right, Unit
 from spxdata.protocols import Clock
 from spxdata.schema import DATASETS, wire
-from spxdata.terminal.asking import Line, a_day, a_number, a_right, target, whole
+from spxdata.terminal.asking import Line, a_day, a_number, a_right, a_root, target, whole
 from spxdata.terminal.pieces import joined, named
 from spxdata.terminal.split import Asks, Bodies, Part, by_contract, in_parts, is_chain_refused, whole_of
 from spxdata.terminal.transport import Response, Timeouts
@@ -114,9 +114,9 @@ class Client(ABC):
         fetched_at = self.clock.now()
         asked = {self.manner.root: root, self.manner.date: f"{trade_date:{self.manner.day}}"}
         contracts = {
-            Contract(a_day(row["expiration"]), self._strike(row), a_right(row["right"], self.manner.rights))
-            for row in self._list("contracts", asked, kind)
-            if row[self.manner.root] == root
+            contract
+            for symbol, contract in map(self._contract, self._list("contracts", asked, kind))
+            if symbol == root  # others are read all the same: none may be damaged
         }
         if not contracts:
             raise NoData("The contract list is empty.")
@@ -238,6 +238,10 @@ class Client(ABC):
         ):
             body = whole(joined(pages))
         return self.line.list_rows(body, request, columns)
+
+    def _contract(self, row: Mapping[str, str]) -> tuple[str, Contract]:
+        right = a_right(row["right"], self.manner.rights)
+        return a_root(row[self.manner.root]), Contract(a_day(row["expiration"]), self._strike(row), right)
 
     def _strike(self, row: Mapping[str, str]) -> float:
         return a_number(row["strike"]) / self.manner.strike_unit
