@@ -195,10 +195,10 @@ class TestReplies:
 class TestLeaving:
     """The context of a reply."""
 
-    @pytest.mark.parametrize("pieces", [0, 1])
-    def test_a_reply_that_was_left_is_refused_not_short(self, terminal: Terminal, pieces: int) -> None:
-        """Or what had come would pass for the whole."""
-        with terminal.fetch(STALLED) as reply:
+    @pytest.mark.parametrize(("unit", "pieces"), [(STALLED, 0), (STALLED, 1), (QUOTE_UNIT, 1)])
+    def test_a_reply_that_was_left_is_refused_not_short(self, terminal: Terminal, unit: Unit, pieces: int) -> None:
+        """Or what had come would pass for the whole, above all where a page of it did."""
+        with terminal.fetch(unit) as reply:
             chunks = reply.chunks()
             for _ in range(pieces):
                 assert next(chunks)

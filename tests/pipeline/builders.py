@@ -255,6 +255,8 @@ class ScriptedReply:
                 raise piece
             if isinstance(piece, bytes):
                 yield piece
+        if self.closed:
+            raise ValueError("read of a closed reply")
 
 
 def _stopped() -> CutOff:
