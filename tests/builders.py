@@ -44,9 +44,9 @@ class FakeClock:
         return self._monotonic
 
     def sleep(self, seconds: float) -> None:
-        """Move on, and remember by how much."""
+        """Move on, and remember by how much; less than nothing is remembered, but never moves back."""
         self.slept.append(seconds)
-        self.advance(seconds)
+        self.advance(max(0.0, seconds))
 
     def advance(self, seconds: float) -> None:
         """Move on."""

@@ -19,8 +19,8 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
+        """Wait so many seconds; less than nothing is no wait."""
+        time.sleep(max(0.0, seconds))
 
 
 class ShiftedClock(SystemClock):

@@ -12,7 +12,7 @@ class Clock(Protocol):
     """Time, as everything that needs time gets it."""
 
     def now(self) -> datetime:
-        """Return the current moment, aware."""
+        """Return the current moment, in UTC."""
         ...
 
     def monotonic(self) -> float:
@@ -20,7 +20,7 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait so many seconds; less than nothing is no wait."""
         ...
 
 
@@ -33,10 +33,11 @@ class Reply(Protocol):
         ...
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body as it arrives.
+        """Yield the body as it arrives, once: CSV in the columns and units of the Terminal's dialect.
 
         Raises:
-            TransientError: The body ended before its framing said it would, or stalled.
+            TransientError: The body ended before its framing said it would, or stalled, or was aborted.
+            ValueError: The reply's context was left before all of the body had come.
         """
         ...
 
@@ -58,15 +59,30 @@ class Terminal(Protocol):
         ...
 
     def expirations(self, root: str) -> tuple[date, ...]:
-        """Return all expirations of a root, sorted, sentinels included."""
+        """Return all expirations of a root, of whatever day, each once and sorted.
+
+        Some days of v3's list are nobody's expiration; the 0 that v2's may have is no day, and is left out.
+
+        Raises:
+            NoData: None is known.
+        """
         ...
 
     def strikes(self, root: str, expiration: date) -> tuple[float, ...]:
-        """Return the strikes of an expiration in dollars, sorted."""
+        """Return the strikes of an expiration in dollars, of whatever day, each once and sorted.
+
+        Raises:
+            NoData: None is known.
+        """
         ...
 
     def contracts(self, root: str, trade_date: date, kind: str) -> ContractList:
-        """Return the contracts quoted or traded on a day.
+        """Return the contracts quoted or traded on a day, sorted.
+
+        Args:
+            root: Option root.
+            trade_date: The day (New York).
+            kind: quote or trade.
 
         Raises:
             NoData: None was.
@@ -75,11 +91,17 @@ class Terminal(Protocol):
         ...
 
     def abort(self) -> None:
-        """End all replies that are being read, from whatever thread; they raise a `TransientError`."""
+        """End all replies that are being read and all that would be, once and for all; they raise a `TransientError`.
+
+        Any thread may call it. Lists are small and may still come.
+        """
         ...
 
     def fetch(self, unit: Unit) -> AbstractContextManager[Reply]:
-        """Ask for a unit's rows.
+        """Ask for a unit's rows; leaving the context ends the reply, read to its end or not.
+
+        The order of contracts is the Terminal's own. With the reply ends what it takes of the account's limit of
+        requests at a time, where there is one.
 
         Raises:
             Declined: There are none, or not yet.
@@ -88,7 +110,7 @@ class Terminal(Protocol):
         ...
 
     def single(self, unit: Unit, contract: Contract) -> AbstractContextManager[Reply]:
-        """Ask for the rows of one contract of a unit, in the columns of the unit.
+        """Ask for the rows of one contract of a unit and no others, in the columns of the unit; else like `fetch`.
 
         Raises:
             NoData: There are none.

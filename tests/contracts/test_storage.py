@@ -1,5 +1,6 @@
 """What every storage does, wherever it keeps its bytes."""
 
+import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -12,13 +13,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from spxdata.errors import StorageError
+from spxdata.errors import NotWritable, StorageError
 from spxdata.protocols import Storage
 from spxdata.storage.local import LocalStorage
+from tests.memory_storage import MemoryStorage
 
 #: Every implementation: how to make one in a folder that is not there yet.
 STORAGES: dict[str, Callable[[Path], Storage]] = {
     "local": lambda folder: LocalStorage(folder / "data"),
+    "memory": lambda _: MemoryStorage(),
 }
 
 
@@ -125,6 +128,21 @@ class TestWriting:
             one.commit()
         assert get(storage, "a") == b"one"
 
+    def test_a_file_that_was_left_or_committed_takes_no_more(self, storage: Storage) -> None:
+        """Neither bytes nor another commit; what was committed stays as it was."""
+        with storage.create("left") as left, storage.create("kept") as kept:
+            left.write(b"half")
+            kept.write(b"whole")
+            kept.commit()
+            with pytest.raises(ValueError, match="closed"):
+                kept.commit()
+        for pending in (left, kept):
+            with pytest.raises(ValueError, match="closed"):
+                pending.write(b"more")
+        with pytest.raises(ValueError, match="closed"):
+            left.commit()
+        assert (storage.names(), get(storage, "kept")) == (("kept",), b"whole")
+
     def test_threads_write_into_one_new_folder(self, storage: Storage) -> None:
         """As the units of a day do."""
         names = [f"20240116/{number:02}" for number in range(16)]
@@ -148,6 +166,14 @@ class TestReading:
             assert file.read() == b"789"
             file.seek(2)
             assert file.read(3) == b"234"
+
+    def test_an_open_file_cannot_be_written_to(self, storage: Storage) -> None:
+        """Only a commit changes what is stored."""
+        put(storage, "a", b"x")
+        with storage.open("a") as file:
+            assert file.readable()
+            assert file.seekable()
+            assert not file.writable()
 
     def test_a_missing_file_is_said_to_be_missing(self, storage: Storage) -> None:
         """The one foreign error that passes: callers ask for it."""
@@ -185,6 +211,48 @@ class TestReading:
                 storage.names(folder)
 
 
+class TestFolders:
+    """A name is a file's or a folder's, and never both."""
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda storage: put(storage, "a/b", b"x"),
+            lambda storage: storage.open("a/b"),
+            lambda storage: storage.size("a/b"),
+            lambda storage: storage.remove("a/b"),
+            lambda storage: storage.names("a/b"),
+            lambda storage: storage.names("a"),
+        ],
+        ids=["create", "open", "size", "remove", "names", "names of the file"],
+    )
+    def test_nothing_lies_below_a_file(self, storage: Storage, ask: Callable[[Storage], object]) -> None:
+        """Whatever is asked; the file stays."""
+        put(storage, "a", b"old")
+        with pytest.raises(NotWritable):
+            ask(storage)
+        assert (storage.names(), get(storage, "a"), storage.sweep()) == (("a",), b"old", ())
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda storage: put(storage, "a", b"x"),
+            lambda storage: storage.open("a"),
+            lambda storage: storage.remove("a"),
+        ],
+        ids=["commit", "open", "remove"],
+    )
+    def test_a_folder_is_no_file(self, storage: Storage, ask: Callable[[Storage], object]) -> None:
+        """With something in it or without; what is in it stays."""
+        put(storage, "a/b", b"old")
+        with pytest.raises(NotWritable):
+            ask(storage)
+        assert (storage.names(), get(storage, "a/b"), storage.sweep()) == (("a/b",), b"old", ())
+        storage.remove("a/b")
+        with pytest.raises(NotWritable):
+            ask(storage)
+
+
 class TestRemoving:
     """remove, sweep."""
 
@@ -200,6 +268,18 @@ class TestRemoving:
         put(storage, "20240116/a", b"x")
         assert storage.sweep() == ()
         assert storage.names() == ("20240116/a",)
+
+    def test_what_was_swept_cannot_be_committed(self, storage: Storage) -> None:
+        """Its writer learns of it, and what was there before stays."""
+        put(storage, "20240116/a", b"old")
+        with storage.create("20240116/a") as pending:
+            pending.write(b"half")
+            (name,) = storage.sweep()
+            assert re.fullmatch(r"20240116/a\.[0-9a-f]{8}\.partial", name)
+            with pytest.raises(NotWritable):
+                pending.commit()
+        assert storage.sweep() == ()
+        assert get(storage, "20240116/a") == b"old"
 
 
 class TestMoving:

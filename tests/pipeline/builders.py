@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from enum import Enum, auto
 from itertools import pairwise
-from typing import Any
+from threading import Event
+from typing import Any, TypeVar
 
 import polars as pl
 
+from spxdata.errors import CutOff, NoData
 from spxdata.model import Contract, ContractList, Provenance, Right, Unit
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
@@ -33,8 +36,20 @@ SESSION = range(570, 976)
 REQUIRED = range(571, 976)
 
 Row = dict[str, str]
+
+
+class Pause(Enum):
+    """Where nothing comes for a while."""
+
+    UNTIL_ABORT = auto()
+
+
 #: What a scripted reply's body consists of: bytes as they arrive, and what goes wrong there.
-Piece = bytes | BaseException
+Piece = bytes | BaseException | Pause
+#: What a scripted Terminal answers with: a body, a body in pieces, or what is raised instead of it.
+Answer = bytes | Sequence[Piece] | BaseException
+#: What stands in a list.
+Listed = TypeVar("Listed", date, float)
 
 
 def moment(minute: int, day: date = TRADE_DATE) -> str:
@@ -211,96 +226,154 @@ def listing(contracts: Iterable[Contract] = CONTRACTS) -> ContractList:
     return ContractList("SPXW", TRADE_DATE, tuple(sorted(contracts)), NOW)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ScriptedReply:
-    """A reply whose body is a script."""
+    """A reply whose body is a script.
+
+    Attributes:
+        pieces: The body.
+        provenance: Where it comes from.
+        aborted: Set when all replies are to end.
+        closed: Whether its context was left.
+    """
 
     pieces: tuple[Piece, ...]
     provenance: Provenance
+    aborted: Event
+    closed: bool = False
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body, or fail where the script says so."""
         for piece in self.pieces:
+            if self.closed:
+                raise ValueError("read of a closed reply")
+            if piece is Pause.UNTIL_ABORT:
+                self.aborted.wait()
+            if self.aborted.is_set():
+                raise _stopped()
             if isinstance(piece, BaseException):
                 raise piece
-            yield piece
+            if isinstance(piece, bytes):
+                yield piece
+        if self.closed:
+            raise ValueError("read of a closed reply")
+
+
+def _stopped() -> CutOff:
+    return CutOff("The run was stopped.")
+
+
+def _no_data() -> NoData:
+    return NoData("No data found for your request")
 
 
 @dataclass(slots=True)
 class ScriptedTerminal:
-    """A Terminal that answers every fetch with the next part of its script, and counts open replies.
+    """A Terminal that answers by its script, and counts open replies.
 
     Attributes:
-        script: A body, a body in pieces, or what is raised instead of an answer.
+        script: What fetches are answered with, each a body, a body in pieces, or what is raised instead of it. Those
+            of a list come one after the other, whatever is asked for, and no further; those of a mapping come by
+            unit, as often as it is asked for, and there is no data of others.
         asked: The units that were asked for.
         open: Replies that were not closed.
         provenance: Of all replies.
         dialect: Which generation it says it is.
-        lists: By kind, its contract list or what is raised instead of it.
+        lists: By kind, its contract list or what is raised instead of it; expirations and strikes are those listed.
+            There is no data of other roots and days, and a kind that is not here must not be asked for.
         listed: The kinds of contract lists that were asked for.
-        singles: By contract, its rows or what is raised instead; of others comes a line of column names alone.
+        singles: By contract, its rows or what is raised instead. Of others there is no data; where fetches follow a
+            list, which does not tell, a line of column names alone.
         asked_singly: The contracts that were asked for one by one.
     """
 
-    script: list[bytes | Sequence[Piece] | BaseException]
+    script: list[Answer] | Mapping[Unit, Answer]
     asked: list[Unit] = field(default_factory=list)
     open: int = 0
     provenance: Provenance = field(default_factory=a_provenance)
     dialect: str = "v3"
     lists: Mapping[str, ContractList | BaseException] = field(default_factory=dict)
     listed: list[str] = field(default_factory=list)
-    singles: Mapping[Contract, bytes | BaseException] = field(default_factory=dict)
+    singles: Mapping[Contract, Answer] = field(default_factory=dict)
     asked_singly: list[Contract] = field(default_factory=list)
+    _aborted: Event = field(default_factory=Event)
 
     @contextmanager
     def single(self, unit: Unit, contract: Contract) -> Iterator[ScriptedReply]:
-        """Answer with what the script has of a contract."""
+        """Answer with what the script has of a contract, whatever the unit."""
         self.asked_singly.append(contract)
-        answer = self.singles.get(contract, wire_csv([], DATASETS[unit.dataset], self.dialect))
-        if isinstance(answer, BaseException):
-            raise answer
-        yield ScriptedReply((answer,), self.provenance)
+        names_alone = wire_csv([], DATASETS[unit.dataset], self.dialect)
+        other = names_alone if isinstance(self.script, list) else _no_data()
+        with self._reply(self.singles.get(contract, other)) as reply:
+            yield reply
 
     @contextmanager
     def fetch(self, unit: Unit) -> Iterator[ScriptedReply]:
-        """Answer with the next part of the script."""
+        """Answer with the next part of the script, or with that of the unit."""
         self.asked.append(unit)
-        answer = self.script.pop(0)
-        if isinstance(answer, BaseException):
-            raise answer
-        self.open += 1
-        try:
-            yield ScriptedReply((answer,) if isinstance(answer, bytes) else tuple(answer), self.provenance)
-        finally:
-            self.open -= 1
+        answer = self.script.pop(0) if isinstance(self.script, list) else self.script.get(unit) or _no_data()
+        with self._reply(answer) as reply:
+            yield reply
 
     def status(self) -> str:
         """Return that all is well."""
         return "CONNECTED"
 
     def expirations(self, root: str) -> tuple[date, ...]:
-        """Not part of any script."""
-        raise NotImplementedError(root)
+        """Return the expirations listed of a root, whatever the day."""
+        return _sorted_or_none(contract.expiration for contract in self._contracts(root))
 
     def strikes(self, root: str, expiration: date) -> tuple[float, ...]:
-        """Not part of any script."""
-        raise NotImplementedError(root, expiration)
+        """Return the strikes listed of an expiration, whatever the day."""
+        listed = self._contracts(root)
+        return _sorted_or_none(contract.strike for contract in listed if contract.expiration == expiration)
 
     def contracts(self, root: str, trade_date: date, kind: str) -> ContractList:
         """Answer with the list of a kind, if the script has one."""
         self.listed.append(kind)
-        if kind not in self.lists:
-            raise NotImplementedError(root, trade_date, kind)
         answer = self.lists[kind]
         if isinstance(answer, BaseException):
             raise answer
+        if (answer.root, answer.trade_date) != (root, trade_date) or not answer.contracts:
+            raise _no_data()
         return answer
 
     def abort(self) -> None:
-        """Do nothing: nobody waits here."""
+        """End all replies that are being read, and all that would be."""
+        self._aborted.set()
+
+    def _contracts(self, root: str) -> Iterator[Contract]:
+        """Yield the contracts of every list of a root."""
+        for answer in self.lists.values():
+            if isinstance(answer, ContractList) and answer.root == root:
+                yield from answer.contracts
+
+    @contextmanager
+    def _reply(self, answer: Answer) -> Iterator[ScriptedReply]:
+        """Give an answer, and count it while it is open."""
+        if self._aborted.is_set():
+            raise _stopped()
+        if isinstance(answer, BaseException):
+            raise answer
+        pieces = (answer,) if isinstance(answer, bytes) else tuple(answer)
+        reply = ScriptedReply(pieces, self.provenance, self._aborted)
+        self.open += 1
+        try:
+            yield reply
+        finally:
+            self.open -= 1
+            reply.closed = True
 
 
-def edges_of(storage: Storage, *script: bytes | Sequence[Piece] | BaseException, **changes: Any) -> Edges:
+def _sorted_or_none(values: Iterable[Listed]) -> tuple[Listed, ...]:
+    """Return values sorted, each once; a list without any is no data, as the real ones say."""
+    found = tuple(sorted(set(values)))
+    if not found:
+        raise _no_data()
+    return found
+
+
+def edges_of(storage: Storage, *script: Answer, **changes: Any) -> Edges:
     """Return edges around a scripted Terminal; every event goes nowhere unless `emit` says where."""
     values: dict[str, Any] = {
         "terminal": ScriptedTerminal(list(script)),

@@ -35,6 +35,7 @@ from spxdata.protocols import Pending
 from spxdata.schema import DATASETS, Dataset
 from spxdata.storage.local import LocalStorage
 from tests.builders import a_provenance
+from tests.memory_storage import MemoryStorage
 
 from .builders import (
     CALL,
@@ -120,14 +121,14 @@ class TestStored:
     @settings(max_examples=15, deadline=None)
     @given(st.lists(st.integers(0, 10**6), max_size=10), st.permutations(CONTRACTS), st.sampled_from([0, 10**9]))
     def test_neither_pieces_nor_order_nor_memory_change_the_content(
-        self, tmp_path_factory: pytest.TempPathFactory, borders: list[int], order: Sequence[Any], limit: int
+        self, borders: list[int], order: Sequence[Any], limit: int
     ) -> None:
         """Two downloads of the same data are equal to the last byte."""
         rows = {contract: rows_of([contract], bid_size=9) for contract in CONTRACTS}
         body = csv_of([row for contract in order for row in rows[contract]])
         straight = csv_of([row for contract in CONTRACTS for row in rows[contract]])
         artifacts = [
-            tried(edges_of(LocalStorage(tmp_path_factory.mktemp("archive")), pieces, memory=SortMemory(limit))).artifact
+            tried(edges_of(MemoryStorage(), pieces, memory=SortMemory(limit))).artifact
             for pieces, limit in ((cut(body, borders), limit), ([straight], 10**9))
         ]
         assert artifacts[0] == artifacts[1]

@@ -2,7 +2,7 @@
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -53,12 +53,40 @@ class Manner:
     single: tuple[str, ...] = ("strike", "right")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
-    """A data reply that has begun."""
+    """A data reply that has begun.
+
+    Attributes:
+        provenance: Where its rows come from.
+        pieces: Its body.
+        closed: Whether its context was left.
+    """
 
     provenance: Provenance
-    chunks: Callable[[], Iterator[bytes]]
+    pieces: Iterator[bytes]
+    closed: bool = False
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it arrives, once.
+
+        Raises:
+            ValueError: The context was left: between two pages no connection would tell.
+        """
+        for piece in self.pieces:
+            yield piece
+            if self.closed:
+                raise ValueError("read of a closed reply")
+
+
+@contextmanager
+def _open(provenance: Provenance, first: Iterator[bytes], bodies: Bodies) -> Iterator[Reply]:
+    """Give a reply whose first body has begun; once left it is closed."""
+    reply = Reply(provenance, joined(itertools.chain((first,), bodies)))
+    try:
+        yield reply
+    finally:
+        reply.closed = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +175,7 @@ class Client(ABC):
             first = next(bodies, None)
             if first is None:
                 raise NoData(f"No part of {unit} has rows.")
-            yield Reply(
-                self._provenance(unit, self.request(whole_unit)), lambda: joined(itertools.chain((first,), bodies))
-            )
+            yield stack.enter_context(_open(self._provenance(unit, self.request(whole_unit)), first, bodies))
 
     @contextmanager
     def single(self, unit: Unit, contract: Contract) -> Iterator[Reply]:
@@ -163,7 +189,8 @@ class Client(ABC):
         part = whole_of(unit)._replace(expiration=contract.expiration, contract=(contract.strike, contract.right))
         with closing(self._bodies(part)) as bodies:
             first = next(bodies)  # raises what the Terminal answers instead of rows
-            yield Reply(self._provenance(unit, self.request(part)), lambda: joined(itertools.chain((first,), bodies)))
+            with _open(self._provenance(unit, self.request(part)), first, bodies) as reply:
+                yield reply
 
     @abstractmethod
     def parameters(self, part: Part) -> dict[str, str]:
