@@ -27,6 +27,10 @@ TABLE = [
     ("run('config', '--json')", HEAVY),
     ("run('status')", HEAVY),  # no archive here
     ("run('download')", HEAVY),  # no date
+    ("run('update', '--help')", HEAVY),
+    ("run('verify', '--help')", HEAVY),
+    ("run('coverage', '--help')", HEAVY),
+    ("run('sessions')", HEAVY),
     ("complete('spxdata ')", HEAVY),
     ("complete('spxdata download --dataset ')", HEAVY),
 ]
