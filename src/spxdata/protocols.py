@@ -176,6 +176,10 @@ class Storage(Protocol):
         """Return what interrupted writers left unfinished, or others are writing right now: name to bytes, sorted."""
         ...
 
+    def address(self, path: str) -> str:
+        """Return where other programs find a file: what polars or DuckDB is told to read."""
+        ...
+
     def free(self) -> int:
         """Return how many bytes are free where files lie."""
         ...

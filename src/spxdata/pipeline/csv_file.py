@@ -4,7 +4,7 @@ A header line, then rows; lines end in a line feed. Times are New York's wall cl
 reads back to the same float64, without exponent; an absent value is an empty cell.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
 import polars as pl
@@ -79,6 +79,18 @@ def csv_frames(file: BinaryIO, path: str, dataset: Dataset) -> Iterator[pl.DataF
         OSError,
     ) as error:  # polars unpacks what looks packed
         raise ChecksumMismatch(f"{path} cannot be read: {error}") from error
+
+
+def csv_scan(addresses: Sequence[str], dataset: Dataset) -> pl.LazyFrame:
+    """Return the rows of CSV files of a dataset in canonical types, to be read when they are asked for.
+
+    Args:
+        addresses: Where other programs find the files.
+        dataset: Whose rows they are.
+    """
+    columns = _columns(dataset)
+    raw = pl.scan_csv(list(addresses), schema={column.name: FORMS[column.form][0] for column in columns}, glob=False)
+    return raw.select(FORMS[column.form][1](column) for column in columns)
 
 
 def _whole(frame: pl.DataFrame, block: bytes, lacking: tuple[str, ...]) -> pl.DataFrame:

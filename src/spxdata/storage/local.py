@@ -128,6 +128,14 @@ class LocalStorage:
                 file.unlink(missing_ok=True)
         return leftovers
 
+    def address(self, path: str) -> str:
+        """Return the path of a file as the system knows it.
+
+        Raises:
+            StorageError: The path leads elsewhere.
+        """
+        return str(self._locate(path))
+
     def free(self) -> int:
         """Return how many bytes are free where the files lie, or will once there is one."""
         folder = self._root
