@@ -19,7 +19,7 @@ from spxdata.layout import RUNS
 from spxdata.model import Scope, parse_day, parse_root
 from spxdata.observe.log import RunLog, both, warned
 from spxdata.observe.records import Header
-from spxdata.opening import kept_as, make_catalog, make_storage
+from spxdata.opening import form_of_catalog, kept_as, make_catalog, make_storage
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
@@ -75,7 +75,8 @@ def sound_catalog(settings: Settings, clock: Clock) -> Iterator[tuple[Catalog, t
     Raises:
         StorageError: It cannot be opened.
     """
-    catalog, aside = open_sound(lambda: make_catalog(settings), make_storage(settings), clock)
+    form = form_of_catalog(settings)  # a new one is of the same
+    catalog, aside = open_sound(lambda: make_catalog(settings, form=form), make_storage(settings), clock)
     with closing(catalog):
         yield catalog, aside
 

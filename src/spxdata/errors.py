@@ -36,7 +36,8 @@
        ├─ DiskFull                                                         SPX-S001
        ├─ NotWritable                                                      SPX-S002
        ├─ CatalogCorrupt                                                   SPX-S003
-       └─ ChecksumMismatch                                                 SPX-S004
+       ├─ ChecksumMismatch                                                 SPX-S004
+       └─ NewerVersion     a file or catalog of a spxdata to come           SPX-S005
 
 The class decides the exit code, whether an attempt is repeated, and the hint; the instance says what happened.
 """
@@ -372,3 +373,10 @@ class ChecksumMismatch(StorageError):
 
     code = "SPX-S004"
     advice = "Run spxdata repair: it sets the damaged file aside and fetches its unit again."
+
+
+class NewerVersion(StorageError):
+    """A file or the catalog has a version that this program does not know; it is no damage, and is left alone."""
+
+    code = "SPX-S005"
+    advice = "A newer spxdata wrote it: update spxdata."

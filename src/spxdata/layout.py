@@ -10,8 +10,9 @@ from spxdata.schema import DATASETS, DEFAULT_DATASET
 #: Folder of catalog, quarantine and run logs.
 PRIVATE = ".spxdata"
 CATALOG = f"{PRIVATE}/catalog.sqlite"
-#: The catalog in JSON: how days and units stand.
+#: The catalog in JSON: how days and units stand, and which files there are.
 STATUS = "status.json"
+INVENTORY = "inventory.json"
 QUARANTINE = f"{PRIVATE}/quarantine"
 RUNS = f"{PRIVATE}/runs"
 #: Where repair puts what it takes out of the archive, a folder for each time.

@@ -21,7 +21,7 @@ VOLATILE = (
     (r"~\d{8}T\d{12}Z", "~TIME"),
     (r"process \d+ on \S+ \(.*\), since", "process PID on HOST (COMMAND), since"),
     (r"\b[\d.]+ (?:B|kB|MB|GB)\b", "SIZE"),
-    (r"[\d,]+ records?\b", "N records"),
+    (r"\b\d[\d,]* records?\b", "N records"),
     (r"\bin [\d.]+ s\b", "in SECONDS"),
     (r"SHA-256 [0-9a-f]{12}… instead of [0-9a-f]{12}…", "SHA-256 FOUND… instead of RECORDED…"),
     (r"\b\d{8}T\d{12}(?=\b|_)", "STAMP"),

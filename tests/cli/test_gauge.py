@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from spxdata.cli.gauge import Gauge, GaugeBar, GaugeLines
-from spxdata.integrity.difference import Checked
+from spxdata.pipeline.difference import Checked
 from tests.builders import FakeClock
 
 HALF = Checked(files=12, of_files=80, bytes=350_000_000, of_bytes=1_400_000_000)

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 from spxdata.emulator import Emulator
+from spxdata.integrity.earlier import forget_earlier
 from tests.cli.screens import Compare, Run
-from tests.cli.test_verify import FILES, archive, flip
+from tests.cli.test_verify import DOWNLOAD, FILES, archive, flip
+from tests.integrity.archives import Archive, kept_earlier
 
 __all__ = ["archive"]
 
@@ -36,6 +38,35 @@ def test_without_a_terminal(run: Run, archive: Path, golden: Compare, closed_por
     absent = run("repair", SPXDATA_TERMINAL__URL=closed_port, SPXDATA_TERMINAL__PATIENCE="0")
     golden("repair_without_terminal", absent, run("repair", SPXDATA_TERMINAL__URL=emulator.url))
     assert run("verify").code == 0
+
+
+def test_a_catalog_in_json_is_made_anew_in_json(run: Run, emulator: Emulator, folder: Path, golden: Compare) -> None:
+    """Whatever the settings say by then; of a file that is gone nothing is to be set aside."""
+    terminal = {"SPXDATA_TERMINAL__URL": emulator.url, "SPXDATA_TERMINAL__PACING": "0"}
+    assert run(*DOWNLOAD, SPXDATA_STORAGE__CATALOG="json", **terminal).code == 0
+    status = folder / "data" / "status.json"
+    status.write_bytes(b"{")
+    damaged = run("repair", **terminal)
+    status.unlink()
+    golden("repair_json_catalog", damaged, run("repair", **terminal), run("verify"))
+    assert not (folder / "data" / ".spxdata" / "catalog.sqlite").exists()
+
+
+def test_earlier_files(run: Run, archive: Path, golden: Compare, emulator: Emulator) -> None:
+    """Lost ones are named, and those of which nobody can tell."""
+    data = Archive(archive / "data", emulator)
+    lost, forgotten, csv = (archive / "data" / kept_earlier(data, path) for path in data.files()[:3])
+    flip(lost)
+    csv.rename(csv.with_name(csv.name.replace(".parquet", ".csv")))
+    with data.catalog() as catalog:
+        paths = [file.relative_to(archive / "data").as_posix() for file in (forgotten, csv)]
+        forget_earlier(catalog, paths)
+    preview = run("repair", "--dry-run")
+    repaired = run("repair")
+    golden("repair_earlier", preview, repaired, run("repair"), run("verify"))
+    records = [json.loads(line) for line in run("repair", "--json").out.splitlines()]
+    assert [record["event"] for record in records] == ["difference", "summary"]
+    assert records[-1]["mute"] == [records[0]["path"]]
 
 
 def test_json(run: Run, archive: Path, emulator: Emulator) -> None:

@@ -52,6 +52,24 @@ def test_a_catalog_that_is_gone_or_damaged(run: Run, archive: Path, golden: Comp
     assert not catalog.exists()
 
 
+def test_a_catalog_in_json_that_is_gone_or_damaged(run: Run, emulator: Emulator, folder: Path, golden: Compare) -> None:
+    """Each of its files is named; none is made or changed."""
+    terminal = {"SPXDATA_TERMINAL__URL": emulator.url, "SPXDATA_TERMINAL__PACING": "0"}
+    assert run(*DOWNLOAD, SPXDATA_STORAGE__CATALOG="json", **terminal).code == 0
+    well = run("verify")
+    status, inventory = folder / "data" / "status.json", folder / "data" / "inventory.json"
+    inventory.write_bytes(inventory.read_bytes()[:-20])
+    damaged = run("verify")
+    inventory.unlink()
+    without_one = run("verify")
+    status.unlink()
+    without = run("verify", "--quick", SPXDATA_STORAGE__CATALOG="json")
+    assert [screen.code for screen in (well, damaged, without_one, without)] == [0, 5, 5, 5]
+    golden("verify_json_catalog", well, damaged, without_one, without)
+    assert not status.exists()
+    assert not inventory.exists()
+
+
 def test_no_archive(run: Run, folder: Path) -> None:
     """A folder of something else is refused, and so is one that is not there."""
     (folder / "data").mkdir()

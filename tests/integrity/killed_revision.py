@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.integrity.archive import Steps, check, later
+from tests.integrity.archives import Steps, check, later
 
 
 def kill(number: int) -> Steps:

@@ -7,7 +7,7 @@ import pytest
 
 from spxdata.errors import BrokenRule, Evidence
 from spxdata.integrity.clean import Kind, Leftover, clean, leftovers
-from spxdata.layout import ASIDE, QUARANTINE, RUNS
+from spxdata.layout import ASIDE, QUARANTINE, REFETCHED, RUNS
 from spxdata.observe.log import KEPT
 from spxdata.pipeline.quarantine import keep
 from spxdata.storage.local import LocalStorage
@@ -22,6 +22,8 @@ def storage(tmp_path: Path) -> LocalStorage:
     for path in (
         ARTIFACT,
         f"{ARTIFACT}.0f.partial",
+        f".revisions/{ARTIFACT}~20240117T000000000000Z",
+        f"{REFETCHED}/{ARTIFACT}",
         f"{ASIDE}/20240101T000000000000/{ARTIFACT}",
         f"{ASIDE}/20240117T000000000000/a\nb",
         f"{ASIDE}/of a user",
@@ -39,6 +41,7 @@ def test_what_is_left_over_is_told_by_kind_path_and_size(storage: LocalStorage) 
     """What repair set aside stays, unless it is asked for; refusals of the last 30 days too."""
     assert leftovers(storage, NOW) == (
         Leftover(Kind.UNFINISHED, f"{ARTIFACT}.0f.partial", 5),
+        Leftover(Kind.REFETCHED, f"{REFETCHED}/{ARTIFACT}", 5),
         Leftover(Kind.LOG, f"{RUNS}/000.ndjson", 5),
         Leftover(Kind.LOG, f"{RUNS}/001.ndjson", 5),
     )

@@ -1,16 +1,21 @@
 """Repair restores what was lost, asks for nothing else, and deletes nothing."""
 
-import random
 import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from spxdata.catalog.sqlite import SqliteCatalog
-from spxdata.errors import ArchiveBusy, CatalogCorrupt
-from spxdata.integrity.difference import Fault
+from spxdata.errors import ArchiveBusy, CatalogCorrupt, NewerVersion
+from spxdata.integrity.earlier import earlier_files
 from spxdata.integrity.repair import (
+    Fetch,
+    Format,
     Repaired,
     is_archive,
     open_sound,
@@ -20,18 +25,31 @@ from spxdata.integrity.repair import (
     restore,
     set_catalog_aside,
 )
-from spxdata.layout import ASIDE, CATALOG, unit_of
+from spxdata.layout import ASIDE, CATALOG, INVENTORY, STATUS, unit_of
 from spxdata.model import Scope, State, Unit, Verdict
+from spxdata.pipeline.difference import Fault
+from spxdata.pipeline.write import Encoding
 from spxdata.plan import Request
 from tests.builders import FakeClock
-from tests.integrity.archives import DATES, LATER, Archive, request
+from tests.faults.harness import LATER
+from tests.integrity.archives import DATES, Archive, kept_earlier
+from tests.integrity.archives import request as request_of
 from tests.integrity.test_verify import flip
+
+
+def fetching(archive: Archive) -> Fetch:
+    """Return how an archive fetches units: in the format wanted, or as it does usually."""
+
+    def fetch(wanted: Request, file_format: Format) -> int:
+        return archive.fetch(wanted, encoding=replace(archive.encoding, format=file_format or archive.encoding.format))
+
+    return fetch
 
 
 def mend(archive: Archive, *, delete: bool = False) -> Repaired:
     """Repair an archive."""
     with archive.catalog() as catalog:
-        return repair(catalog, archive.storage, FakeClock(LATER), archive.fetch, delete=delete)
+        return repair(catalog, archive.storage, FakeClock(LATER), fetching(archive), delete=delete)
 
 
 def asked_of(paths: list[str]) -> list[tuple[date, date]]:
@@ -50,74 +68,6 @@ def as_it_was(archive: Archive, pristine: Archive) -> None:
     assert archive.hashes() == pristine.hashes()
     assert archive.differences() == []
     assert {day.verdict for day in archive.days()} == {Verdict.COMPLETE}
-
-
-class TestAcceptance:
-    """Harm of every kind at once."""
-
-    STRANGERS = (
-        "20240102/spxw_quote_exp_20240108.parquet",
-        "20240103/notes.txt",
-        "20240109/copy of spxw.parquet",
-        "unknown.bin",
-        "other/folder/file.csv",
-    )
-
-    def test_every_harm_is_named_and_undone(self, whole: Archive, tmp_path: Path) -> None:
-        """50 bytes flipped, 10 files deleted, 10 truncated, 5 strangers: 75 lines, and requests for 70 units."""
-        archive = whole.copy(tmp_path / "data")
-        chance = random.Random(5)  # noqa: S311 - which bytes does not matter, only that they are the same ones
-        paths = chance.sample(archive.files(), 70)
-        flipped, deleted, truncated = paths[:50], paths[50:60], paths[60:]
-        for path in flipped:
-            flip(archive.folder / path, chance.randrange((archive.folder / path).stat().st_size))
-        for path in deleted:
-            (archive.folder / path).unlink()
-        for path in truncated:
-            file = archive.folder / path
-            file.write_bytes(file.read_bytes()[: chance.randrange(file.stat().st_size)])
-        for name in self.STRANGERS:
-            (archive.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (archive.folder / name).write_bytes(b"what is this?")
-        harmed = {path: (archive.folder / path).read_bytes() for path in (*flipped, *truncated, *self.STRANGERS)}
-
-        assert [(one.sign.value, one.path) for one in archive.differences()] == sorted(
-            [("-", path) for path in deleted]
-            + [("*", path) for path in (*flipped, *truncated)]
-            + [("+", path) for path in self.STRANGERS],
-            key=lambda line: line[1],
-        )
-
-        before = len(archive.terminal.requests)
-        done = mend(archive)
-        assert archive.asked(before) == asked_of(paths)
-        lists = {path for path, _ in archive.terminal.requests[before:] if "/option/history/" not in path}
-        assert not any("list" in path for path in lists), "contract lists are in the catalog"
-        assert (len(done.restored), done.left, done.exit_code) == (70, [], 0)
-        as_it_was(archive, whole)
-        assert {one.difference.path: (archive.folder / one.to).read_bytes() for one in done.taken if one.to} == harmed
-
-        before = len(archive.terminal.requests)
-        assert not mend(archive).remedies
-        assert len(archive.terminal.requests) == before
-
-    def test_a_catalog_that_is_gone_is_made_from_the_files(self, whole: Archive, tmp_path: Path) -> None:
-        """Without a request for rows; the contract lists are asked for again."""
-        archive = whole.copy(tmp_path / "data")
-        (archive.folder / CATALOG).unlink()
-        before = len(archive.terminal.requests)
-        done = mend(archive)
-        assert archive.asked(before) == []
-        assert len(done.adopted) == 84
-        assert (done.exit_code, done.taken, done.lacking) == (0, [], [])
-        as_it_was(archive, whole)
-        artifacts = {unit: one.artifact for unit, one in whole.outcomes().items()}
-        assert {unit: one.artifact for unit, one in archive.outcomes().items()} == artifacts
-        lists = [query["date"] for path, query in archive.terminal.requests[before:] if "/list/contracts/" in path]
-        assert sorted(lists) == [str(day) for day in DATES]
-        before = len(archive.terminal.requests)
-        assert archive.fetch(request()) == 0
-        assert archive.asked(before) == []
 
 
 def truncate(file: Path) -> None:
@@ -139,35 +89,77 @@ def garble(file: Path) -> None:
 
 
 def behead(file: Path) -> None:
-    """Make a file no database."""
+    """Make a file none of ours."""
     file.write_bytes(b"not a database" + file.read_bytes()[14:])
+
+
+#: The files of a catalog, by its form.
+PARTS = {
+    "sqlite": (CATALOG,),
+    "json": (STATUS, INVENTORY, ".spxdata/contracts/20240103_SPXW_quote.json"),
+}
+
+
+def open_again(archive: Archive) -> tuple[str, ...]:
+    """Open an archive's catalog to repair it; return where a damaged one lies now."""
+    stack = ExitStack()
+    with stack:
+        catalog, moved = open_sound(lambda: stack.enter_context(archive.catalog()), archive.storage, FakeClock(LATER))
+        assert catalog.days() == () or not moved
+    return moved
 
 
 class TestDamagedCatalog:
     """open_sound."""
 
     @pytest.mark.parametrize("harm", [truncate, overwrite, garble, behead])
-    def test_it_is_recognised_kept_aside_and_made_anew(self, archive: Archive, pristine: Archive, harm: object) -> None:
-        """From the files alone, with no request for rows."""
-        assert callable(harm)
-        harm(archive.folder / CATALOG)
-        damaged = (archive.folder / CATALOG).read_bytes()
-        before = len(archive.terminal.requests)
-        catalog, moved = open_sound(lambda: SqliteCatalog(archive.folder / CATALOG), archive.storage, FakeClock(LATER))
-        catalog.close()
-        assert Path(moved[0]).name == "catalog.sqlite"
-        assert (archive.folder / moved[0]).read_bytes() == damaged
-        assert len(mend(archive).adopted) == 9
-        assert archive.asked(before) == []
-        as_it_was(archive, pristine)
+    def test_it_is_recognised_kept_aside_and_made_anew(
+        self, kept: Archive, pristine: Archive, harm: Callable[[Path], None]
+    ) -> None:
+        """In either form, whichever of its files it is; from the files alone, with no request for rows."""
+        for part in PARTS[kept.kind]:
+            harm(kept.folder / part)
+            before = len(kept.terminal.requests)
+            moved = open_again(kept)
+            assert {Path(path).name for path in moved} >= {Path(path).name for path in PARTS[kept.kind]}
+            assert all((kept.folder / path).is_file() for path in moved)
+            assert len(mend(kept).adopted) == 9
+            assert kept.asked(before) == []
+            as_it_was(kept, pristine)
+            assert open_again(kept) == ()
 
-    def test_a_sound_one_stays_where_it_is(self, archive: Archive) -> None:
+    def test_a_sound_one_stays_where_it_is(self, kept: Archive) -> None:
         """And as it is."""
-        before = archive.outcomes()
-        catalog, moved = open_sound(lambda: SqliteCatalog(archive.folder / CATALOG), archive.storage, FakeClock(LATER))
-        catalog.close()
-        assert moved == ()
-        assert archive.outcomes() == before
+        before = kept.outcomes()
+        assert open_again(kept) == ()
+        assert kept.outcomes() == before
+
+    @pytest.mark.parametrize("text", ["{", '{"version": 1}'])
+    def test_what_it_says_of_earlier_files_is_part_of_it(self, kept: Archive, text: str) -> None:
+        """A record of them that cannot be read would stop every verification to come."""
+        kept_earlier(kept, kept.files()[0])
+        if kept.kind == "json":
+            (kept.folder / ".spxdata" / "earlier_file.json").write_text(f'{{"version":"1","documents":{{"a":{text}}}}}')
+        else:
+            with closing(sqlite3.connect(kept.folder / CATALOG)) as database, database:
+                database.execute("UPDATE documents SET document = ?", (text,))
+        assert open_again(kept)
+        assert len(mend(kept).earlier) == 1
+        assert kept.differences() == []
+
+    def test_one_that_another_process_writes_is_not_moved_away_under_it(self, archive: Archive) -> None:
+        """Two would write, each in a catalog of its own."""
+        garble(archive.folder / CATALOG)
+        with archive.catalog() as other, other.lease(FakeClock(LATER)), pytest.raises(ArchiveBusy):
+            open_again(archive)
+        assert (archive.folder / CATALOG).exists()
+
+    def test_one_of_a_newer_version_is_no_damage(self, archive: Archive) -> None:
+        with closing(sqlite3.connect(archive.folder / CATALOG)) as database, database:
+            database.execute("INSERT INTO schema_migrations SELECT 99, name, applied_at FROM schema_migrations LIMIT 1")
+        with pytest.raises(NewerVersion):
+            open_again(archive)
+        assert (archive.folder / CATALOG).exists()
 
     def test_an_emptied_one_is_filled_again(self, archive: Archive, pristine: Archive) -> None:
         """There is nothing of it to keep."""
@@ -175,12 +167,139 @@ class TestDamagedCatalog:
         assert len(mend(archive).adopted) == 9
         as_it_was(archive, pristine)
 
+    @pytest.mark.parametrize("parts", [(STATUS,), (INVENTORY,), (STATUS, INVENTORY), PARTS["json"]])
+    def test_files_of_a_json_catalog_that_are_gone_are_written_again(
+        self, in_json: Archive, pristine: Archive, parts: tuple[str, ...]
+    ) -> None:
+        """Whichever they are; nothing that is stored is fetched."""
+        for part in parts:
+            (in_json.folder / part).unlink()
+        before = len(in_json.terminal.requests)
+        mend(in_json)
+        assert in_json.asked(before) == []
+        as_it_was(in_json, pristine)
+
     def test_its_log_goes_with_it(self, archive: Archive) -> None:
         """Left behind, it would be read into the new one."""
         (archive.folder / f"{CATALOG}-wal").write_bytes(b"log")
         moved = set_catalog_aside(archive.storage, LATER)
         assert [Path(path).name for path in moved] == ["catalog.sqlite", "catalog.sqlite-wal"]
         assert not [path for path in archive.storage.names(".spxdata") if not path.startswith(ASIDE)]
+
+
+class TestForms:
+    """Files of every form."""
+
+    @pytest.mark.parametrize("form", ["mixed", "csv"])
+    def test_files_of_each_kind_are_restored_in_their_format(
+        self, form: str, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> None:
+        """Of a day, an index and a rate too; whatever the settings say by then."""
+        before = request.getfixturevalue(form)
+        archive = replace(before.copy(tmp_path / "data"), encoding=Encoding())
+        for number, path in enumerate(archive.files()):
+            if number % 2:
+                (archive.folder / path).unlink()
+            else:
+                flip(archive.folder / path, (archive.folder / path).stat().st_size // 2)
+        done = mend(archive)
+        assert (len(done.restored), done.exit_code) == (4, 0)
+        assert archive.files() == before.files()
+        as_it_was(archive, before)
+
+    def test_without_a_catalog_decimals_are_recorded_again(self, mixed: Archive, tmp_path: Path) -> None:
+        """Nothing is fetched: of the day's files neither; they are as they were."""
+        archive = mixed.copy(tmp_path / "data")
+        (archive.folder / CATALOG).unlink()
+        before = len(archive.terminal.requests)
+        assert len(mend(archive).adopted) == 4
+        assert not [path for path, _ in archive.terminal.requests[before:] if "/history/" in path]
+        as_it_was(archive, mixed)
+
+    def test_without_a_catalog_csv_files_are_fetched_again_as_csv(self, csv: Archive, tmp_path: Path) -> None:
+        """Nothing tells whether they are whole; they are kept aside."""
+        archive = replace(csv.copy(tmp_path / "data"), encoding=Encoding())
+        (archive.folder / CATALOG).unlink()
+        done = mend(archive)
+        assert (len(done.restored), len(done.adopted)) == (4, 0)
+        assert aside(archive) == archive.files() == csv.files()
+        as_it_was(archive, csv)
+
+    def test_a_second_file_of_a_unit_goes_aside(self, archive: Archive, pristine: Archive) -> None:
+        """The one on record stays."""
+        path = archive.files()[0]
+        parquet = (archive.folder / path).read_bytes()
+        assert archive.fetch(replace(request_of(DATES[0]), force=True), encoding=Encoding(format="csv")) == 0
+        (archive.folder / path).write_bytes(parquet)
+        before = len(archive.terminal.requests)
+        assert mend(archive).exit_code == 0
+        assert (aside(archive), archive.asked(before)) == ([path], [])
+        as_it_was(archive, pristine)
+
+    def test_a_newer_file_stops_repair_before_anything_is_changed(self, archive: Archive) -> None:
+        """It must neither be moved nor fetched again."""
+        stranger = archive.folder / "stranger"
+        stranger.write_bytes(b"?")
+        unit = next(iter(archive.outcomes()))
+        with archive.catalog() as catalog:
+            known = catalog.outcome(unit)
+            assert known
+            assert known.artifact
+            catalog.record(replace(known, artifact=replace(known.artifact, schema_version=2)), LATER)
+        with pytest.raises(NewerVersion, match="version 2 of the columns of quote"):
+            mend(archive)
+        assert stranger.exists()
+
+
+class TestEarlier:
+    """Earlier files cannot be fetched again."""
+
+    @pytest.fixture
+    def earlier(self, kept: Archive) -> str:
+        """Keep a copy of the first file as an earlier one, and return its path."""
+        return kept_earlier(kept, kept.files()[0])
+
+    def test_whole_ones_are_recorded_again(self, kept: Archive, earlier: str) -> None:
+        """With the catalog lost too."""
+        with kept.catalog() as catalog:
+            before = earlier_files(catalog)
+        for part in PARTS[kept.kind]:
+            (kept.folder / part).unlink()
+        for path in kept.storage.names(".spxdata"):
+            if path.endswith("earlier_file.json"):
+                kept.storage.remove(path)
+        asked = len(kept.terminal.requests)
+        done = mend(kept)
+        assert ([one.artifact.path for one in done.earlier], done.exit_code) == ([earlier], 0)
+        assert kept.asked(asked) == []
+        with kept.catalog() as catalog:
+            assert earlier_files(catalog) == before
+        assert kept.differences() == []
+
+    def test_lost_ones_are_taken_off_the_record_and_that_is_said(
+        self, kept: Archive, earlier: str, pristine: Archive
+    ) -> None:
+        """Damaged ones are kept aside; nothing is fetched, for the vendor has other rows by now."""
+        second = kept_earlier(kept, kept.files()[1])
+        flip(kept.folder / earlier, 2000)
+        (kept.folder / second).unlink()
+        asked = len(kept.terminal.requests)
+        done = mend(kept)
+        assert [one.path for one in done.remedies.forget_earlier] == [earlier, second]
+        assert (done.exit_code, aside(kept), kept.asked(asked)) == (1, [earlier], [])
+        with kept.catalog() as catalog:
+            assert earlier_files(catalog) == ()
+        as_it_was(kept, pristine)
+        assert mend(kept).exit_code == 0
+
+    def test_csv_ones_that_are_not_on_record_stay(self, kept: Archive, earlier: str) -> None:
+        """Also with --delete: nothing could take their place."""
+        csv = earlier.replace(".parquet", ".csv")
+        kept.storage.move(earlier, csv)
+        for _ in range(2):
+            done = mend(kept, delete=True)
+            assert [one.path for one in done.remedies.mute] == [csv]
+            assert (done.exit_code, (kept.folder / csv).exists()) == (1, True)
 
 
 class TestInterrupted:
@@ -239,9 +358,9 @@ class TestInterrupted:
                 super().withdraw(unit)
                 step()
 
-        def fetch(wanted: Request) -> int:
+        def fetch(wanted: Request, file_format: Format) -> int:
             step()
-            return archive.fetch(wanted, lambda _: None)
+            return fetching(archive)(wanted, file_format)
 
         catalog = Catalog(archive.folder / CATALOG)
         try:
@@ -257,7 +376,7 @@ class TestInterrupted:
         path = archive.files()[0]
         flip(archive.folder / path, 2000)
         with archive.catalog() as catalog:
-            done = repair(catalog, archive.storage, FakeClock(LATER), lambda _: 75)
+            done = repair(catalog, archive.storage, FakeClock(LATER), lambda _, __: 75)
         assert (done.exit_code, len(done.left), aside(archive)) == (75, 1, [path])
         assert archive.outcomes()[unit_of(path)].state is State.PENDING
         assert archive.days()[0].verdict is None
@@ -389,7 +508,7 @@ class TestLimits:
         assert done.exit_code == 0
 
     @staticmethod
-    def never(_: Request) -> int:
+    def never(_: Request, __: Format) -> int:
         raise AssertionError
 
     def test_a_preview_needs_no_catalog(self, archive: Archive) -> None:

@@ -32,7 +32,7 @@ from spxdata.terminal.probe import FoundTerminal
 from tests.builders import NOW, TRADE_DATE, a_unit, stored
 from tests.faults.harness import LATER, fake_clock
 from tests.faults.market import EXPIRATIONS, TUESDAY, write_market
-from tests.integrity.archive import Steps, check, fetch, later, opened, recorded
+from tests.integrity.archives import Steps, check, fetch, later, opened, recorded
 from tests.pipeline.builders import edges_of
 
 ROOT = Path(__file__).parent.parent.parent

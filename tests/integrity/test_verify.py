@@ -1,27 +1,24 @@
 """Verification names what is wrong, and nothing else."""
 
-import io
-import json
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from spxdata.errors import ChecksumMismatch
-from spxdata.integrity.difference import Checked, Difference, Fault, Sign
-from spxdata.integrity.verify import compare, is_sorted, trusted, verify
-from spxdata.model import Artifact, Outcome, Unit
-from spxdata.pipeline.parquet_file import METADATA_KEY
-from spxdata.pipeline.read import checksum
-from tests.integrity.archives import DATES, LATER, Archive
+from spxdata.catalog.memory import MemoryCatalog
+from spxdata.errors import NewerVersion
+from spxdata.integrity.earlier import forget_earlier
+from spxdata.integrity.verify import verify
+from spxdata.layout import original_of, revision_path
+from spxdata.model import Outcome, State
+from spxdata.pipeline.difference import Checked, Difference, Fault
+from spxdata.pipeline.write import Encoding
+from spxdata.storage.local import LocalStorage
+from tests.faults.harness import LATER
+from tests.integrity.archives import DATES, Archive, kept_earlier, request
+from tests.pipeline.builders import QUOTE, QUOTE_UNIT, frame_of, rows_of, stored_frame
+from tests.pipeline.test_versions import FORM_0, MADE_UP, artifact_of, parquet, put, to_0
 
 
 def file_of(archive: Archive, number: int = 0) -> Path:
@@ -135,11 +132,10 @@ class TestOfAnArchive:
             told[-1].bytes == told[-1].of_bytes == sum((pristine.folder / p).stat().st_size for p in pristine.files())
         )
 
-    def test_a_file_that_is_replaced_meanwhile_is_no_difference(self, archive: Archive) -> None:
-        """A download beside it: what the catalog says by then counts."""
-        path = path_of_file(archive)
-        unit, known = next((u, o) for u, o in archive.outcomes().items() if o.artifact and o.artifact.path == path)
-        replaced = rewritten(archive, known, lambda table: table)
+    @pytest.mark.parametrize("encoding", [Encoding(numbers="decimal"), Encoding(format="csv")])
+    def test_files_that_are_replaced_meanwhile_are_no_difference(self, archive: Archive, encoding: Encoding) -> None:
+        """A download beside it: what the catalog says by then counts, be it another format."""
+        before = archive.outcomes()
         with archive.catalog() as catalog:
             done = False
 
@@ -147,175 +143,134 @@ class TestOfAnArchive:
                 nonlocal done
                 if not done:
                     done = True
-                    catalog.record(replaced, LATER)
+                    assert archive.fetch(replace(request(DATES[0]), force=True), encoding=encoding) == 0
 
             assert list(verify(catalog, archive.storage, told=told)) == []
-            assert catalog.outcome(unit) == replaced
+        assert sum(before[unit] != one for unit, one in archive.outcomes().items()) == 3
 
 
-def rewritten(
-    archive: Archive, known: Outcome, change: Callable[[pa.Table], pa.Table], document: dict[str, Any] | None = None
-) -> Outcome:
-    """Write a file anew in another form, and return an outcome that says so truly of its bytes."""
-    assert known.artifact
-    file = archive.folder / known.artifact.path
-    parquet = pq.ParquetFile(file)
-    said = json.loads(parquet.metadata.metadata[METADATA_KEY]) | (document or {})
-    table = change(parquet.read()).replace_schema_metadata({METADATA_KEY: json.dumps(said)})
-    pq.write_table(table, file, compression="gzip", write_page_checksum=True)
-    size, sha256 = checksum(archive.storage, known.artifact.path)
-    return replace(known, artifact=replace(known.artifact, bytes=size, sha256=sha256))
+class TestForms:
+    """Files and catalogs of every form."""
+
+    def test_with_a_catalog_in_json_it_is_the_same(self, kept: Archive) -> None:
+        """Nothing is wrong; then something is."""
+        assert kept.differences() == kept.differences(quick=True) == []
+        files = kept.files()
+        flip(kept.folder / files[0], 2000)
+        (kept.folder / files[1]).unlink()
+        assert summary(kept.differences()) == [("*", Fault.CHECKSUM, files[0]), ("-", Fault.MISSING, files[1])]
+
+    @pytest.mark.parametrize("form", ["mixed", "csv"])
+    def test_files_of_each_kind_are_well_as_they_were_stored(
+        self, form: str, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> None:
+        """Of a day, an index and a rate too; decimals and CSV; and a byte that changed is found in each."""
+        archive = request.getfixturevalue(form).copy(tmp_path / "data")
+        files = archive.files()
+        assert [path.partition("/")[2].partition(".")[0] for path in files] == [
+            "sofr_interest_rate",
+            "spx_index_price",
+            "spxw_exp_20240116",
+            "spxw_open_interest",
+        ]
+        assert archive.differences() == archive.differences(quick=True) == []
+        for path in files:
+            flip(archive.folder / path, (archive.folder / path).stat().st_size // 2)
+        assert summary(archive.differences()) == [("*", Fault.CHECKSUM, path) for path in files]
+
+    def test_an_unknown_csv_file_is_no_whole_file_of_ours(self, csv: Archive) -> None:
+        """It does not say what it is; decimals do."""
+        found = list(verify(None, csv.storage))
+        assert {(one.fault, one.what) for one in found} == {
+            (Fault.STRANGER, "not in the catalog, and a CSV file does not say what it is")
+        }
+        assert [one.path for one in found] == csv.files()
+
+    def test_unknown_decimals_are_whole_files(self, mixed: Archive) -> None:
+        assert {one.fault for one in verify(None, mixed.storage)} == {Fault.FORGOTTEN}
+
+    def test_a_second_file_of_a_unit_is_a_stranger_however_whole(self, archive: Archive) -> None:
+        """Left by a run that was killed when it had stored the unit in another format."""
+        path = archive.files()[0]
+        parquet = (archive.folder / path).read_bytes()
+        assert archive.fetch(replace(request(DATES[0]), force=True), encoding=Encoding(format="csv")) == 0
+        (archive.folder / path).write_bytes(parquet)
+        (found,) = archive.differences()
+        assert (found.fault, found.path) == (Fault.STRANGER, path)
+        assert found.what == f"not in the catalog, which has {path.replace('parquet', 'csv')} instead"
+
+    def test_files_of_an_older_version_are_well(self, tmp_path: Path) -> None:
+        """On record or not; without their version in the table they are damaged."""
+        storage, catalog = LocalStorage(tmp_path), MemoryCatalog()
+        rows = stored_frame(frame_of(rows_of())).sort("strike", "right", "timestamp", maintain_order=True)
+        data, content_hash = parquet(to_0(rows), FORM_0)
+        put(storage, data)
+        assert [one.fault for one in verify(catalog, storage, older=MADE_UP)] == [Fault.FORGOTTEN]
+        artifact = replace(artifact_of(storage, 0, content_hash), rows=rows.height)
+        catalog.record(Outcome(QUOTE_UNIT, State.STORED, artifact=artifact), LATER)
+        assert list(verify(catalog, storage, older=MADE_UP)) == []
+        assert [one.fault for one in verify(catalog, storage)] == [Fault.UNREADABLE]
+
+    @pytest.mark.parametrize("quick", [False, True])
+    @pytest.mark.parametrize("on_record", [False, True])
+    def test_a_file_of_a_newer_version_is_an_error_that_names_it(
+        self, on_record: bool, quick: bool, tmp_path: Path
+    ) -> None:
+        """It is no damage: nobody may fetch it again, or move it."""
+        storage, catalog = LocalStorage(tmp_path), MemoryCatalog()
+        data, content_hash = parquet(stored_frame(frame_of(rows_of())), QUOTE, schema_version=2)
+        put(storage, data)
+        if on_record:
+            artifact = artifact_of(storage, 2, content_hash)
+            catalog.record(Outcome(QUOTE_UNIT, State.STORED, artifact=artifact), LATER)
+        with pytest.raises(NewerVersion, match="version 2 of the columns of quote"):
+            list(verify(catalog, storage, quick=quick))
 
 
-class TestOfOneFile:
-    """compare: each thing that may be wrong although the bytes are the recorded ones."""
-
-    @staticmethod
-    def found(archive: Archive, outcome: Outcome) -> tuple[Fault, str] | None:
-        assert outcome.artifact
-        one = compare(archive.storage, outcome.unit, outcome.artifact)
-        return (one.fault, one.what) if one else None
+class TestEarlier:
+    """Files that lie in .revisions."""
 
     @pytest.fixture
-    def known(self, archive: Archive) -> Outcome:
-        """Return the outcome of the archive's first unit."""
-        return next(iter(archive.outcomes().values()))
+    def earlier(self, archive: Archive) -> str:
+        """Keep a copy of the first file as an earlier one, and return its path."""
+        return kept_earlier(archive, archive.files()[0])
 
-    def test_another_encoding_of_the_same_rows_is_right(self, archive: Archive, known: Outcome) -> None:
-        """Or the tests below would prove nothing."""
-        assert self.found(archive, rewritten(archive, known, lambda table: table)) is None
+    def test_on_record_they_are_well(self, archive: Archive, earlier: str) -> None:
+        assert (archive.folder / earlier).exists()
+        assert archive.differences() == archive.differences(quick=True) == []
 
-    def test_rows_in_another_order(self, archive: Archive, known: Outcome) -> None:
-        """By one row."""
-        changed = rewritten(archive, known, lambda table: table.take([1, 0, *range(2, table.num_rows)]))
-        assert self.found(archive, changed) == (
-            Fault.ORDER,
-            "rows are not sorted by strike, right, timestamp",
-        )
-
-    def test_a_row_less(self, archive: Archive, known: Outcome) -> None:
-        """The footer's own number tells."""
-        assert known.artifact
-        changed = rewritten(archive, known, lambda table: table.slice(1))
-        rows = known.artifact.rows
-        assert self.found(archive, changed) == (Fault.ROWS, f"rows in the footer: {rows - 1} instead of {rows}")
-
-    def test_another_value(self, archive: Archive, known: Outcome) -> None:
-        """The content hash, recomputed, is another one."""
-
-        def change(table: pa.Table) -> pa.Table:
-            frame = pl.from_arrow(table)
-            assert isinstance(frame, pl.DataFrame)
-            asks = frame["ask"].to_list()
-            asks[7] += 0.01
-            column = table.schema.get_field_index("ask")
-            return table.set_column(column, table.schema.field(column), pa.array(asks, pa.float64()))
-
-        found = self.found(archive, rewritten(archive, known, change))
-        assert found
-        assert found[0] is Fault.CONTENT
-
-    def test_a_column_less(self, archive: Archive, known: Outcome) -> None:
-        """Columns are compared by name, type and order."""
-        changed = rewritten(archive, known, lambda table: table.drop_columns(["ask_size"]))
-        assert self.found(archive, changed) == (Fault.COLUMNS, "the columns are not those of quote, version 1")
-
-    @pytest.mark.parametrize(
-        ("document", "fault"),
-        [
-            ({"content_hash": "1:00"}, Fault.CONTENT),
-            ({"schema_version": 2}, Fault.FOOTER),
-            (
-                {
-                    "unit": {
-                        "trade_date": "2024-01-03",
-                        "root": "SPXW",
-                        "dataset": "quote",
-                        "interval": "1m",
-                        "expiration": "2024-01-03",
-                    }
-                },
-                Fault.FOOTER,
-            ),
-            ({"unit": None}, Fault.UNREADABLE),
-        ],
-    )
-    def test_a_footer_that_says_something_else(
-        self, archive: Archive, known: Outcome, document: dict[str, Any], fault: Fault
-    ) -> None:
-        """Of hash, version or unit; or nothing that makes sense."""
-        found = self.found(archive, rewritten(archive, known, lambda table: table, document))
-        assert found
-        assert found[0] is fault
-
-    def test_a_file_that_may_not_be_read(self, archive: Archive, known: Outcome) -> None:
-        """The system's words are told, and it is neither missing nor different."""
-        assert known.artifact
-
-        class Broken(io.BytesIO):
-            def read(self, _: int | None = -1, /) -> bytes:
-                raise OSError(5, "Input/output error")
-
-        class Unreadable(type(archive.storage)):  # type: ignore[misc]
-            def open(self, _: str) -> Broken:
-                return Broken()
-
-        one = compare(Unreadable(archive.folder), known.unit, known.artifact)
-        assert one == Difference(Fault.UNREADABLE, known.artifact.path, "[Errno 5] Input/output error", known.unit)
-        assert one.sign is Sign.UNREADABLE
-        assert one.is_damage
-
-
-@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("ab"), st.integers(0, 3)), max_size=12))
-def test_sorted_means_what_python_means(rows: list[tuple[int, str, int]]) -> None:
-    """By all columns, the first one first; equal rows may stand in any order."""
-    frame = pl.DataFrame(rows, schema={"a": pl.Int64, "b": pl.String, "c": pl.Int64}, orient="row")
-    assert is_sorted(frame) == (rows == sorted(rows))
-
-
-class TestReading:
-    """trusted."""
-
-    @staticmethod
-    def one(archive: Archive) -> tuple[Unit, Artifact]:
-        unit, outcome = next(iter(archive.outcomes().items()))
-        assert outcome.artifact
-        return unit, outcome.artifact
-
-    def test_a_file_as_it_was_stored_may_be_read(self, pristine: Archive) -> None:
-        """With and without looking at every byte."""
-        _, artifact = self.one(pristine)
-        with pristine.catalog() as catalog:
-            assert trusted(catalog, pristine.storage, artifact) == artifact
-            assert trusted(catalog, pristine.storage, artifact, verify_on_read=True) == artifact
-
-    def test_another_size_or_footer_is_refused_with_path_and_advice(self, archive: Archive) -> None:
-        """What to do stands in the hint."""
-        _, artifact = self.one(archive)
-        flip(archive.folder / artifact.path, -1)
-        with archive.catalog() as catalog, pytest.raises(ChecksumMismatch, match=artifact.path) as refused:
-            trusted(catalog, archive.storage, artifact)
-        assert "spxdata repair" in refused.value.hint
-        (archive.folder / artifact.path).unlink()
-        with archive.catalog() as catalog, pytest.raises(ChecksumMismatch, match="not there"):
-            trusted(catalog, archive.storage, artifact)
-
-    def test_a_changed_byte_is_refused_when_that_is_asked_for(self, archive: Archive) -> None:
-        """Size and footer do not tell of it."""
-        _, artifact = self.one(archive)
-        flip(archive.folder / artifact.path, 2000)
+    def test_they_are_looked_at_like_any_file(self, archive: Archive, earlier: str) -> None:
+        """Damaged, or gone; within the days that are asked for."""
+        flip(archive.folder / earlier, 2000)
+        assert summary(archive.differences()) == [("*", Fault.CHECKSUM, earlier)]
         with archive.catalog() as catalog:
-            trusted(catalog, archive.storage, artifact)
-            with pytest.raises(ChecksumMismatch, match="SHA-256"):
-                trusted(catalog, archive.storage, artifact, verify_on_read=True)
+            assert list(verify(catalog, archive.storage, start=DATES[1])) == []
+            assert len(list(verify(catalog, archive.storage, end=DATES[0]))) == 1
+        (archive.folder / earlier).unlink()
+        assert summary(archive.differences()) == [("-", Fault.MISSING, earlier)]
 
-    def test_a_file_that_was_replaced_since_is_read_as_it_is_now(self, archive: Archive) -> None:
-        """A reader beside a download must not stumble."""
-        unit, artifact = self.one(archive)
-        newer = rewritten(archive, archive.outcomes()[unit], lambda table: table)
+    def test_those_that_the_catalog_does_not_know_are_told_apart(self, archive: Archive, earlier: str) -> None:
+        """Whole ones, those of another moment or unit, CSV, strangers, and such that are not finished."""
         with archive.catalog() as catalog:
-            catalog.record(newer, LATER)
-            assert trusted(catalog, archive.storage, artifact, verify_on_read=True) == newer.artifact
+            forget_earlier(catalog, [earlier])
+        data = (archive.folder / earlier).read_bytes()
+        place, at = original_of(earlier)
+        other_moment, other_unit = revision_path(place, at + timedelta(hours=1)), revision_path(archive.files()[1], at)
+        csv = revision_path(place.replace(".parquet", ".csv"), at)
+        for path in (other_moment, other_unit, csv, ".revisions/notes.txt", f"{earlier}.0f.partial"):
+            (archive.folder / path).write_bytes(data)
+        expected = {
+            earlier: Fault.FORGOTTEN,
+            other_moment: Fault.STRANGER,
+            other_unit: Fault.STRANGER,
+            csv: Fault.MUTE,
+            ".revisions/notes.txt": Fault.STRANGER,
+            f"{earlier}.0f.partial": Fault.UNFINISHED,
+        }
+        for quick in (False, True):
+            found = archive.differences(quick=quick)
+            assert {one.path: one.fault for one in found} == expected
+            assert {one.sign.value for one in found} == {"+"}
 
 
 def test_paths_of_days_without_a_session_are_strangers(archive: Archive) -> None:

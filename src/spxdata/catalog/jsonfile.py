@@ -42,12 +42,10 @@ from spxdata.catalog.entries import Entry, dumped
 from spxdata.catalog.holder import Hand
 from spxdata.catalog.leasefile import FileLease
 from spxdata.catalog.ledger import Ledger, LedgerCatalog
-from spxdata.errors import CatalogCorrupt, NotWritable, StorageError
-from spxdata.layout import PRIVATE, STATUS
+from spxdata.errors import CatalogCorrupt, NewerVersion, NotWritable, StorageError
+from spxdata.layout import INVENTORY, PRIVATE, STATUS
 from spxdata.model import Artifact, ContractList, Outcome, Unit
 from spxdata.protocols import Clock, Storage
-
-INVENTORY: Final = "inventory.json"
 
 #: The version of both files and of contract lists; a newer one is refused.
 VERSION: Final = 1
@@ -70,7 +68,8 @@ class JsonCatalog(LedgerCatalog):
 
     Raises:
         CatalogCorrupt: A file is none of ours, or damaged.
-        StorageError: A file cannot be read, a newer version wrote it, or with read_only there is none.
+        NewerVersion: A newer program wrote a file.
+        StorageError: A file cannot be read, or with read_only there is none.
     """
 
     def __init__(
@@ -214,7 +213,7 @@ class JsonCatalog(LedgerCatalog):
             status, inventory = self._read(STATUS), self._read(INVENTORY)
             if self._head(STATUS) == _head_of(status):
                 break
-        if status is None and self._read_only:
+        if status is None and inventory is None and self._read_only:
             raise StorageError(
                 f"there is no catalog at {self._directory / STATUS}.",
                 hint="Nothing was downloaded into this archive yet. Name another one with --data-dir.",
@@ -274,16 +273,13 @@ class JsonCatalog(LedgerCatalog):
 
         Raises:
             CatalogCorrupt: It is none of ours, or damaged.
-            StorageError: A newer version wrote it.
+            NewerVersion: A newer version wrote it.
         """
         with self._understanding(path):
             document: Entry = json.loads(text)
             version = int(document["version"])
         if version > VERSION:
-            raise StorageError(
-                f"{self._directory / path} has version {version}, this spxdata knows {VERSION} at most.",
-                hint="A newer spxdata wrote it: update spxdata.",
-            )
+            raise NewerVersion(f"{self._directory / path} has version {version}, this spxdata knows {VERSION} at most.")
         return document
 
     @contextmanager
@@ -293,8 +289,7 @@ class JsonCatalog(LedgerCatalog):
             yield
         except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise CatalogCorrupt(
-                f"{self._directory / path} is no file of the catalog, or damaged ({type(error).__name__}: {error})",
-                hint="Move it aside and run again: intact files are recorded anew.",
+                f"{self._directory / path} is no file of the catalog, or damaged ({type(error).__name__}: {error})"
             ) from error
 
     def _require_writable(self) -> None:

@@ -1,5 +1,6 @@
 """The catalog as one SQLite database: every call is one transaction, readable while another process writes."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -187,6 +188,9 @@ class SqliteCatalog:
             keys = [(root, date.fromisoformat(trade_date), kind) for root, trade_date, kind in lists]
         for key in keys:
             self.contracts(*key)
+        with self._connection.read() as catalog, _decoded():
+            for (text,) in catalog.execute("SELECT document FROM documents"):
+                json.loads(text)
 
     def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
         """Remove documents; it is no error if there are none of these keys."""

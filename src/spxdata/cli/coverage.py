@@ -174,15 +174,14 @@ def _fix(
 def _requests(unsound: Sequence[Certificate], settings: Settings, *, force: bool) -> Iterator[Request]:
     """Yield what fetches all that certificates lack: first what the catalog takes for there, by name."""
     from spxdata.integrity.coverage import overlooked
+    from spxdata.integrity.repair import requests
     from spxdata.opening import existing_catalog
 
     with existing_catalog(settings) as catalog:
-        lost = [(one, overlooked(one, catalog)) for one in unsound] if catalog else []
-    rest = [one for one, units in lost if not units or set(one.units_to_fetch()) - set(units)]
-    for one, units in lost:
-        if units:
-            scope = replace(one.scope, expirations=tuple(unit.expiration for unit in units if unit.expiration))
-            yield replace(_request([one]), scope=scope, force=True)
+        lost = {unit: None for one in unsound for unit in overlooked(one, catalog)} if catalog else {}
+    rest = [one for one in unsound if not (units := {*one.units_to_fetch()}) or not units <= lost.keys()]
+    for request, _ in requests(lost):
+        yield replace(request, force=True)
 
     def same(one: Certificate) -> tuple[object, ...]:
         return (*_series(one), one.scope.max_dte, one.scope.expirations)

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from spxdata.cli.text import coloured, echo, size
-from spxdata.integrity.difference import Checked
+from spxdata.pipeline.difference import Checked
 
 if TYPE_CHECKING:
     from rich.console import Console

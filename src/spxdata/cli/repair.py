@@ -1,6 +1,7 @@
 """`spxdata repair`: bring an archive into order, fetching only what is lost."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,12 +16,12 @@ from spxdata.clock import SystemClock
 from spxdata.config import Settings
 from spxdata.errors import CatalogCorrupt
 from spxdata.events import plain
-from spxdata.integrity.difference import Difference
 from spxdata.layout import ASIDE
+from spxdata.pipeline.difference import Difference
 from spxdata.plan import Request
 
 if TYPE_CHECKING:
-    from spxdata.integrity.repair import Repaired, Taken
+    from spxdata.integrity.repair import Format, Repaired, Taken
 
 #: Units that are named before the rest is only counted.
 _NAMED: Final = 10
@@ -32,6 +33,7 @@ Exit codes:
     1  something could not be brought into order, or what was fetched is partial
     2  a wrong option or setting, or no archive
     3  the Terminal refused everything
+    4  every reply was wrong, and nothing of it was kept
     5  the disk or the catalog failed
     6  another process writes this archive
    75  no usable Terminal: what needs none was done; run it again later
@@ -52,7 +54,8 @@ def command(ctx: click.Context, /, *, delete: bool, dry_run: bool, as_json: bool
     """Fetch again what is damaged or missing, and only that.
 
     Every file is verified first. Whole files that the catalog does not know are recorded; a catalog that is damaged or
-    gone is made anew from the files themselves. Damaged and unknown files are set aside, not deleted.
+    gone is made anew from the files themselves. Damaged and unknown files are set aside, not deleted. Earlier files
+    cannot be fetched again: lost ones are named.
     """
     settings = options.settings(flags)
     clock = options.clock()
@@ -78,10 +81,11 @@ def _repair(
     from spxdata.integrity.repair import prepare, restore
     from spxdata.opening import make_storage
 
-    def fetch(request: Request) -> int:
+    def fetch(request: Request, file_format: "Format") -> int:
         if not as_json:
             echo(f"Restoring {counted(len(request.units or ()), 'unit')} of {request.root} {request.datasets[0]}")
-        return run(ctx, settings, request, clock, as_json=as_json, quiet=False)
+        storage = replace(settings.storage, format=file_format or settings.storage.format)
+        return run(ctx, replace(settings, storage=storage), request, clock, as_json=as_json, quiet=False)
 
     def take(one: "Taken") -> None:
         taken.append(one)
@@ -109,7 +113,8 @@ def _say_catalog(aside: tuple[str, ...], *, as_json: bool) -> None:
     if aside and as_json:
         tell("catalog_set_aside", to=list(aside))
     elif aside:
-        echo(f"! The catalog was damaged: it lies in {aside[0]} now, and a new one is made from the files")
+        folder = "/".join(aside[0].split("/")[:3])
+        echo(f"! The catalog was damaged: it lies in {folder} now, and a new one is made from the files")
 
 
 def _say_taken(done: "Repaired") -> None:
@@ -133,8 +138,12 @@ def _say_taken(done: "Repaired") -> None:
 
 def _say(done: "Repaired") -> None:
     """Say how it ended."""
+    for one in done.remedies.forget_earlier:
+        echo(f"✗ An earlier file of {one.unit} is lost and off the record: {printable(one.path)}")
+    for one in done.remedies.mute:
+        echo(f"! An earlier CSV file of {one.unit} stays off the record: {printable(one.path)}")
     if not done.remedies:
-        echo("✓ Nothing to repair")
+        echo("! Nothing that could be repaired" if done.remedies.mute else "✓ Nothing to repair")
         return
     if done.left:
         named = ", ".join(map(str, done.left[:_NAMED]))
@@ -149,6 +158,7 @@ def _say(done: "Repaired") -> None:
     numbers = [
         counted(len(done.restored), "unit") + " fetched again" if done.restored else "",
         counted(len(done.adopted), "file") + " recorded again" if done.adopted else "",
+        counted(len(done.earlier), "earlier file") + " recorded again" if done.earlier else "",
         counted(len(done.taken), "file") + " taken out" if done.taken else "",
         counted(len(done.remedies.unfinished), "unfinished file") + " removed" if done.remedies.unfinished else "",
     ]
@@ -161,6 +171,9 @@ def _tell(done: "Repaired") -> None:
         "summary",
         restored=[plain(unit) for unit in done.restored],
         adopted=[plain(unit) for unit in done.adopted],
+        adopted_earlier=[earlier.artifact.path for earlier in done.earlier],
+        forgotten_earlier=[one.path for one in done.remedies.forget_earlier],
+        mute=[one.path for one in done.remedies.mute],
         left=[plain(unit) for unit in done.left],
         lacking=[plain(unit) for unit in done.lacking],
         taken=len(done.taken),
@@ -172,7 +185,7 @@ def _tell(done: "Repaired") -> None:
 
 def _preview(settings: Settings, clock: SystemClock, *, delete: bool, as_json: bool) -> None:
     """Say what would be done."""
-    from spxdata.integrity.repair import remedies
+    from spxdata.integrity.repair import remedies, require_sound
     from spxdata.integrity.verify import verify
     from spxdata.opening import existing_catalog, make_storage
 
@@ -181,7 +194,7 @@ def _preview(settings: Settings, clock: SystemClock, *, delete: bool, as_json: b
         try:
             catalog = stack.enter_context(existing_catalog(settings))
             if catalog:
-                catalog.check()
+                require_sound(catalog)
         except CatalogCorrupt as error:
             catalog = None
             if as_json:
@@ -202,11 +215,16 @@ def _preview(settings: Settings, clock: SystemClock, *, delete: bool, as_json: b
             fetch=[plain(unit) for unit in sorted(wanted.fetch, key=str)],
             adopt=[plain(unit) for unit in sorted(wanted.adopt, key=str)],
             unfinished=[printable(one.path) for one in wanted.unfinished],
+            adopt_earlier=[one.path for one in wanted.adopt_earlier],
+            forget_earlier=[one.path for one in wanted.forget_earlier],
+            mute=[one.path for one in wanted.mute],
         )
         return
     numbers = [
         counted(len(wanted.fetch), "unit") + " fetched again" if wanted.fetch else "",
         counted(len(wanted.adopt), "file") + " recorded again" if wanted.adopt else "",
+        counted(len(wanted.adopt_earlier), "earlier file") + " recorded again" if wanted.adopt_earlier else "",
+        counted(len(wanted.forget_earlier), "earlier file") + " taken off the record" if wanted.forget_earlier else "",
         counted(len(wanted.aside), "file") + (" deleted" if delete else " set aside") if wanted.aside else "",
         counted(len(wanted.unfinished), "unfinished file") + " removed" if wanted.unfinished else "",
     ]

@@ -15,9 +15,8 @@ from spxdata.clock import SystemClock
 from spxdata.config import Settings
 from spxdata.errors import ConfigError, StorageError
 from spxdata.events import plain
-from spxdata.integrity.difference import Checked, Difference, Fault, Sign
-from spxdata.layout import CATALOG
 from spxdata.model import parse_day
+from spxdata.pipeline.difference import Checked, Difference, Fault, Sign
 
 #: Each sign in words.
 WORDS: Final[dict[Sign, str]] = {
@@ -39,10 +38,11 @@ Exit codes, by the worst of them:
     0  all is well
     1  there are unknown files, and nothing else
     2  a wrong option or setting, or no archive
-    5  a file differs, is missing or unreadable; or the catalog is damaged
+    5  a file differs, is missing or unreadable; or the catalog is damaged or gone
   130  stopped by Ctrl-C or SIGTERM
 \b
-What to do: spxdata repair. Files whose names begin with a dot, beside the folders of trade dates, are not looked at.
+What to do: spxdata repair. Not looked at are names that begin with a dot, beside the folders of trade dates, but for
+the earlier files in .revisions.
 """
 
 
@@ -132,7 +132,7 @@ def _verified(
 ) -> tuple[list[Difference], Checked]:
     """Tell of every difference; return them, and how much was looked at."""
     from spxdata.integrity.verify import verify
-    from spxdata.opening import existing_catalog, make_storage
+    from spxdata.opening import existing_catalog, make_storage, missing_files
 
     require_archive(settings)
     found: list[Difference] = []
@@ -151,9 +151,9 @@ def _verified(
             else:
                 shown.say(show(one))
 
-        if catalog is None:
-            take(Difference(Fault.MISSING, CATALOG, "the archive's catalog"))
-        else:
+        for path in missing_files(settings):
+            take(Difference(Fault.MISSING, path, "the archive's catalog"))
+        if catalog:
             catalog.check()
         for one in verify(catalog, make_storage(settings), quick=quick, start=start, end=end, told=told):
             take(one)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from spxdata.layout import ASIDE, PARTIAL, RUNS
+from spxdata.layout import ASIDE, PARTIAL, REFETCHED, RUNS
 from spxdata.observe.log import KEPT as KEPT_LOGS
 from spxdata.pipeline import quarantine
 from spxdata.protocols import Storage
@@ -20,6 +20,7 @@ class Kind(StrEnum):
     """What something is left over from."""
 
     UNFINISHED = "unfinished file"
+    REFETCHED = "file of an unfinished check"
     QUARANTINE = "refused reply"
     ASIDE = "file set aside"
     LOG = "run log"
@@ -55,6 +56,7 @@ def leftovers(storage: Storage, at: datetime, older_than: timedelta | None = Non
     logs = [path for path in storage.names(RUNS) if path.endswith(".ndjson")][:-KEPT_LOGS]  # named after their moment
     return (
         *(Leftover(Kind.UNFINISHED, path, size) for path, size in storage.unfinished().items()),
+        *_sized(storage, Kind.REFETCHED, storage.names(REFETCHED)),
         *_sized(storage, Kind.QUARANTINE, refused),
         *_sized(storage, Kind.ASIDE, aside),
         *_sized(storage, Kind.LOG, logs),
@@ -62,7 +64,7 @@ def leftovers(storage: Storage, at: datetime, older_than: timedelta | None = Non
 
 
 def clean(storage: Storage, found: Iterable[Leftover]) -> None:
-    """Remove leftovers; only for the lease's holder, because an unfinished file may be another's at work.
+    """Remove leftovers; only for the lease's holder, because what is unfinished may be another's at work.
 
     Raises:
         StorageError: The archive's folder is not writable.

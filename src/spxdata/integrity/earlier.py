@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from spxdata.catalog.entries import dumped, file_entry, file_of
-from spxdata.errors import CatalogCorrupt, ChecksumMismatch, ConfigError, StorageError
+from spxdata.errors import CatalogCorrupt, ChecksumMismatch, ConfigError, NewerVersion
 from spxdata.layout import REVISIONS, original_of, revision_path, unit_of
 from spxdata.model import Artifact, Unit
 from spxdata.pipeline.hashing import HashingFile
@@ -38,7 +38,7 @@ def earlier_files(catalog: Catalog) -> tuple[Earlier, ...]:
     """Return all earlier files that the catalog knows, sorted by unit, the oldest first.
 
     Raises:
-        StorageError: A newer program recorded one.
+        NewerVersion: A newer program recorded one.
         CatalogCorrupt: What is recorded cannot be read.
     """
     return tuple(sorted(map(_read, catalog.documents(KIND).values()), key=_place))
@@ -94,7 +94,7 @@ def adopt_earlier(catalog: Catalog, storage: Storage) -> tuple[Earlier, ...]:
     file says nothing of itself and stays unknown.
 
     Raises:
-        StorageError: A newer program wrote one.
+        NewerVersion: A newer program wrote one.
     """
     known = catalog.documents(KIND)
     found = [earlier for path in storage.names(REVISIONS) if path not in known and (earlier := _adopted(storage, path))]
@@ -153,7 +153,6 @@ def _read(text: str) -> Earlier:
             return Earlier(*file_of(dict(said)))
     except (LookupError, ValueError, TypeError, AttributeError) as error:
         raise CatalogCorrupt(f"what the catalog says of an earlier file cannot be read ({error!r})") from error
-    raise StorageError(
-        f"the catalog's record of an earlier file has version {version}, this spxdata knows {VERSION} at most.",
-        hint="A newer spxdata wrote it: update spxdata.",
+    raise NewerVersion(
+        f"the catalog's record of an earlier file has version {version}, this spxdata knows {VERSION} at most."
     )

@@ -1,21 +1,23 @@
 """Repair: damaged and unknown files are set aside, forgotten ones recorded anew, and only what is lost is fetched.
 
 Every step can be the last one: a unit is withdrawn from the catalog before its damaged file is taken away, and stands
-there as pending until it is stored again, so that the next repair fetches what an interrupted one did not.
+there as pending until it is stored again, so that the next repair fetches what an interrupted one did not. Earlier
+files of units cannot be fetched again: whole ones are recorded, lost ones forgotten, and what cannot be judged stays.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Final, Literal
 
 from spxdata.errors import CatalogCorrupt, StorageError
-from spxdata.integrity.difference import Checked, Difference, Fault
-from spxdata.integrity.verify import named, verify
-from spxdata.layout import ASIDE, PRIVATE
+from spxdata.integrity.earlier import Earlier, adopt_earlier, earlier_files, forget_earlier
+from spxdata.integrity.verify import unit_named, verify
+from spxdata.layout import ASIDE, INVENTORY, PRIVATE, STATUS, is_revision
 from spxdata.model import Day, Outcome, Scope, State, Unit
+from spxdata.pipeline.difference import Checked, Difference, Fault
 from spxdata.plan import Request, expirations, is_day_wide
 from spxdata.protocols import Catalog, Clock, Storage
 from spxdata.schema import DATASETS
@@ -25,13 +27,18 @@ from spxdata.sessions import FIRST_DAY, LAST_DAY, closed_because, session
 _UNSETTLED: Final = frozenset({State.PENDING, State.DOWNLOADING})
 #: The files that make up a catalog, in any of its forms; not its lease, quarantine or logs.
 _CATALOG: Final = re.compile(
-    rf"{re.escape(PRIVATE)}/(catalog\.sqlite(-\w+)?|contracts/.+|(?!lease\.)\w+\.json)|status\.json|inventory\.json"
+    rf"{re.escape(PRIVATE)}/(catalog\.sqlite(-\w+)?|contracts/.+|(?!lease\.)\w+\.json)"
+    rf"|{re.escape(STATUS)}|{re.escape(INVENTORY)}"
 )
+#: Faults of which no file is to be taken out of the archive.
+_STAY: Final = frozenset({Fault.MISSING, Fault.FORGOTTEN, Fault.UNFINISHED, Fault.MUTE})
 #: Time between two renewals of the lease.
 _BEAT: Final = timedelta(seconds=10)
 
-#: Brings units into the archive; returns the exit code of that run.
-Fetch = Callable[[Request], int]
+#: How a file is stored; None for what the settings say.
+Format = Literal["parquet", "csv"] | None
+#: Brings units into the archive, in a format; returns the exit code of that run.
+Fetch = Callable[[Request, Format], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +47,31 @@ class Remedies:
 
     Attributes:
         aside: Files that are to be taken out of the archive: damaged ones, and strangers.
-        fetch: Units whose file is damaged or missing, and those that an interrupted run left pending.
+        fetch: Units whose file is damaged or missing, and those that an interrupted run left pending; each with the
+            format of that file, None if there is none.
         adopt: Units whose whole files the catalog does not know.
         unfinished: Files of interrupted writers.
+        adopt_earlier: Whole earlier files that the catalog does not know.
+        forget_earlier: Earlier files on record that are damaged or missing: their rows are lost.
+        mute: Earlier files of which nothing tells whether they are whole; they stay.
     """
 
     aside: tuple[Difference, ...] = ()
-    fetch: frozenset[Unit] = frozenset()
+    fetch: Mapping[Unit, Format] = field(default_factory=dict)
     adopt: frozenset[Unit] = frozenset()
     unfinished: tuple[Difference, ...] = ()
+    adopt_earlier: tuple[Difference, ...] = ()
+    forget_earlier: tuple[Difference, ...] = ()
+    mute: tuple[Difference, ...] = ()
 
     @property
-    def units(self) -> frozenset[Unit]:
-        """All units that the downloader is to look at."""
-        return self.fetch | self.adopt
+    def units(self) -> Mapping[Unit, Format]:
+        """All units that the downloader is to look at, each with the format of its file."""
+        return {**self.fetch, **dict.fromkeys(self.adopt, "parquet")}
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to do."""
-        return bool(self.aside or self.units or self.unfinished)
+        return bool(self.aside or self.units or self.unfinished or self.adopt_earlier or self.forget_earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,7 @@ class Repaired:
         taken: Files that were taken out of the archive.
         restored: Units that were fetched again and are stored.
         adopted: Units whose files were recorded anew.
+        earlier: Earlier files that were recorded anew.
         left: Units that are not stored now.
         rebuilt: Days that the catalog did not know, with the scope that their files show.
         lacking: Of these days, units that the contract list speaks of and that were not asked for again.
@@ -94,6 +109,7 @@ class Repaired:
     taken: list[Taken] = field(default_factory=list)
     restored: list[Unit] = field(default_factory=list)
     adopted: list[Unit] = field(default_factory=list)
+    earlier: tuple[Earlier, ...] = ()
     left: list[Unit] = field(default_factory=list)
     rebuilt: dict[Day, Scope] = field(default_factory=dict)
     lacking: list[Unit] = field(default_factory=list)
@@ -105,7 +121,8 @@ class Repaired:
         stopped = [code for code in self.exit_codes if code > 1]
         if stopped:
             return max(stopped)
-        return 1 if self.left or 1 in self.exit_codes or any(one.problem for one in self.taken) else 0
+        beyond = self.left or self.remedies.forget_earlier or self.remedies.mute
+        return 1 if beyond or 1 in self.exit_codes or any(one.problem for one in self.taken) else 0
 
 
 def remedies(differences: Iterable[Difference], catalog: Catalog | None) -> Remedies:
@@ -120,25 +137,30 @@ def remedies(differences: Iterable[Difference], catalog: Catalog | None) -> Reme
     """
     statuses = catalog.days() if catalog else ()
     known = {status.day for status in statuses}
-    aside: list[Difference] = []
-    unfinished: list[Difference] = []
-    fetch: set[Unit] = set()
-    adopt: set[Unit] = set()
-    for one in differences:
-        if one.fault is Fault.UNFINISHED:
-            unfinished.append(one)
-        elif one.fault is Fault.FORGOTTEN and one.unit:
-            adopt.add(one.unit)
-        else:
-            if one.fault is not Fault.MISSING:
-                aside.append(one)
-            if one.unit and (one.is_damage or (one.unit.day not in known and _can_be_had(one.unit))):
-                fetch.add(one.unit)
+    found = list(differences)
+    earlier = [one for one in found if is_revision(one.path) and one.fault is not Fault.UNFINISHED]
+    own = [one for one in found if not is_revision(one.path) and one.fault is not Fault.UNFINISHED]
+    adopt = {one.unit for one in own if one.fault is Fault.FORGOTTEN and one.unit}
+    lost = {
+        one.unit for one in own if one.unit and (one.is_damage or (one.unit.day not in known and _can_be_had(one.unit)))
+    }
     for status in statuses:
         for outcome in catalog.outcomes(status.day) if catalog else ():
-            if outcome.state in _UNSETTLED and outcome.artifact is None and outcome.unit not in adopt:
-                fetch.add(outcome.unit)
-    return Remedies(tuple(aside), frozenset(fetch), frozenset(adopt), tuple(unfinished))
+            if outcome.state in _UNSETTLED and outcome.artifact is None:
+                lost.add(outcome.unit)
+    in_order = sorted(own, key=lambda one: one.is_damage)  # what was on record says more than a stranger beside it
+    formats: dict[Unit, Format] = {
+        one.unit: "csv" if one.path.endswith(".csv") else "parquet" for one in in_order if one.unit
+    }
+    return Remedies(
+        aside=tuple(one for one in found if one.fault not in _STAY),
+        fetch={unit: formats.get(unit) for unit in lost - adopt},
+        adopt=frozenset(adopt),
+        unfinished=tuple(one for one in found if one.fault is Fault.UNFINISHED),
+        adopt_earlier=tuple(one for one in earlier if one.fault is Fault.FORGOTTEN),
+        forget_earlier=tuple(one for one in earlier if one.is_damage),
+        mute=tuple(one for one in earlier if one.fault is Fault.MUTE),
+    )
 
 
 def repair(catalog: Catalog, storage: Storage, clock: Clock, fetch: Fetch, *, delete: bool = False) -> Repaired:
@@ -176,9 +198,11 @@ def prepare(
     with catalog.lease(clock):
         wanted = remedies(_differences(catalog, storage, clock, checked, found), catalog)
         done = Repaired(wanted, rebuilt=_known_again(wanted, catalog, clock))
+        forget_earlier(catalog, [one.path for one in wanted.forget_earlier])
         for one in _taken_out(wanted, catalog, storage, clock, delete=delete):
             done.taken.append(one)
             taken(one)
+        done.earlier = adopt_earlier(catalog, storage) if wanted.adopt_earlier else ()
         storage.sweep()
     return done
 
@@ -194,7 +218,7 @@ def restore(done: Repaired, catalog: Catalog, fetch: Fetch) -> None:
     _fetched(done.remedies.units, done, fetch)
     if all(code <= 1 for code in done.exit_codes):
         done.lacking = _lacking(done.rebuilt, catalog)
-        _fetched(_mostly_there(done.lacking, catalog), done, fetch)
+        _fetched(dict.fromkeys(_mostly_there(done.lacking, catalog)), done, fetch)
         done.lacking = [unit for unit in done.lacking if catalog.outcome(unit) is None]
     for unit in sorted(done.remedies.units, key=_order):
         outcome = catalog.outcome(unit)
@@ -216,11 +240,16 @@ def open_sound(open_catalog: Callable[[], Catalog], storage: Storage, clock: Clo
 
     Returns:
         The catalog, and where the files of the damaged one lie now.
+
+    Raises:
+        ArchiveBusy: Another process writes this archive.
+        StorageError: The catalog cannot be opened or moved.
     """
     try:
         catalog = open_catalog()
         try:
-            catalog.check()
+            with catalog.lease(clock):  # whoever writes it would go on in files that were moved away
+                require_sound(catalog)
         except BaseException:
             catalog.close()
             raise
@@ -228,6 +257,16 @@ def open_sound(open_catalog: Callable[[], Catalog], storage: Storage, clock: Clo
         moved = set_catalog_aside(storage, clock.now())
         return open_catalog(), moved
     return catalog, ()
+
+
+def require_sound(catalog: Catalog) -> None:
+    """Read all that a catalog says of an archive's files.
+
+    Raises:
+        CatalogCorrupt: Some of it is damaged.
+    """
+    catalog.check()
+    earlier_files(catalog)
 
 
 def set_catalog_aside(storage: Storage, at: datetime) -> tuple[str, ...]:
@@ -244,16 +283,21 @@ def set_catalog_aside(storage: Storage, at: datetime) -> tuple[str, ...]:
 
 def is_archive(storage: Storage) -> bool:
     """Tell whether a folder is an archive at all: it has a private folder of ours, or a file named like a unit's."""
-    return any(path.startswith(f"{PRIVATE}/") or _CATALOG.fullmatch(path) or named(path) for path in storage.names())
+    return any(
+        path.startswith(f"{PRIVATE}/") or _CATALOG.fullmatch(path) or unit_named(path) for path in storage.names()
+    )
 
 
-def requests(units: Iterable[Unit]) -> list[Request]:
-    """Return units as requests for just these, one for each root, dataset and interval."""
-    found = []
-    for (root, dataset, interval), group in groupby(sorted(units, key=_order), _series):
-        wanted = frozenset(group)
-        dates = tuple(sorted({unit.trade_date for unit in wanted}))
-        found.append(Request(dates, root, (dataset,), Scope(0), interval=interval, units=wanted))
+def requests(units: Mapping[Unit, Format]) -> list[tuple[Request, Format]]:
+    """Return units as requests for just these, one for each format, root, dataset and interval."""
+    found: list[tuple[Request, Format]] = []
+    for file_format in ("parquet", "csv", None):
+        mine = sorted((unit for unit, wanted in units.items() if wanted == file_format), key=_order)
+        for (root, dataset, interval), group in groupby(mine, _series):
+            wanted = frozenset(group)
+            dates = tuple(sorted({unit.trade_date for unit in wanted}))
+            request = Request(dates, root, (dataset,), Scope(0), interval=interval, units=wanted)
+            found.append((request, file_format))
     return found
 
 
@@ -318,10 +362,10 @@ def _taken_out(wanted: Remedies, catalog: Catalog, storage: Storage, clock: Cloc
             yield Taken(one, to)
 
 
-def _fetched(units: Iterable[Unit], done: Repaired, fetch: Fetch) -> None:
+def _fetched(units: Mapping[Unit, Format], done: Repaired, fetch: Fetch) -> None:
     """Fetch units, until a run is stopped: the next one would be, too."""
-    for request in requests(units):
-        done.exit_codes.append(fetch(request))
+    for request, file_format in requests(units):
+        done.exit_codes.append(fetch(request, file_format))
         if done.exit_codes[-1] > 1:
             return
 

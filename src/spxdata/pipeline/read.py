@@ -62,7 +62,7 @@ def confirmed(storage: Storage, artifact: Artifact, older: Table = OLDER) -> boo
     as any.
 
     Raises:
-        StorageError: A newer program wrote the file: it is neither missing nor damaged, and must not be replaced.
+        NewerVersion: A newer program wrote the file: it is neither missing nor damaged, and must not be replaced.
     """
     if storage.size(artifact.path) != artifact.bytes:
         return False
@@ -93,7 +93,7 @@ def adopt(
         older: The versions of columns that are no more written; files of them are as good as any.
 
     Raises:
-        StorageError: A newer program wrote the file.
+        NewerVersion: A newer program wrote the file.
     """
     path = path or path_of(unit)
     hours = session(unit.root, unit.trade_date, unit.expiration)
@@ -149,7 +149,7 @@ def frames(
     Raises:
         FileNotFoundError: There is no such file.
         ChecksumMismatch: It cannot be read.
-        StorageError: A newer program wrote it.
+        NewerVersion: A newer program wrote it.
     """
     with storage.open(path) as file:
         form = _form(file, path, older)
@@ -167,7 +167,7 @@ def stored_frames(storage: Storage, path: str, older: Table = OLDER) -> Iterator
     Raises:
         FileNotFoundError: There is no such file.
         ChecksumMismatch: It cannot be read.
-        StorageError: A newer program wrote it.
+        NewerVersion: A newer program wrote it.
     """
     with storage.open(path) as file:
         yield from _stored_frames(file, path, _form(file, path, older), None)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from spxdata.errors import ChecksumMismatch, StorageError
+from spxdata.errors import ChecksumMismatch, NewerVersion
 from spxdata.schema import DATASETS, Dataset
 
 
@@ -42,16 +42,15 @@ def form_of(name: str, version: int, path: str, older: Table = OLDER) -> Dataset
         older: The versions that are no more written.
 
     Raises:
-        StorageError: A newer program wrote the file.
+        NewerVersion: A newer program wrote the file.
         ChecksumMismatch: No program ever did.
     """
     today = DATASETS[name]
     if version == today.version:
         return today
     if version > today.version:
-        raise StorageError(
-            f"{path} has version {version} of the columns of {name}, this spxdata knows {today.version} at most.",
-            hint="A newer spxdata wrote it: update spxdata.",
+        raise NewerVersion(
+            f"{path} has version {version} of the columns of {name}, this spxdata knows {today.version} at most."
         )
     if (name, version) not in older:
         raise ChecksumMismatch(f"{path} has version {version} of the columns of {name}, which no spxdata ever wrote.")

@@ -30,6 +30,7 @@ class Fault(StrEnum):
     CONTENT = "content hash"
     UNREADABLE = "unreadable"
     FORGOTTEN = "forgotten"  # a whole file of ours that is not on record
+    MUTE = "mute"  # an earlier CSV file that is not on record: nothing tells what it is, nothing can take its place
     UNFINISHED = "unfinished"
     STRANGER = "stranger"
 
@@ -39,6 +40,7 @@ SIGNS: Final[Mapping[Fault, Sign]] = {
     Fault.MISSING: Sign.MISSING,
     Fault.UNREADABLE: Sign.UNREADABLE,
     Fault.FORGOTTEN: Sign.UNKNOWN,
+    Fault.MUTE: Sign.UNKNOWN,
     Fault.UNFINISHED: Sign.UNKNOWN,
     Fault.STRANGER: Sign.UNKNOWN,
 }
