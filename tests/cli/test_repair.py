@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from spxdata.emulator import Emulator
-from spxdata.integrity.earlier import forget_earlier
+from spxdata.pipeline.earlier import forget_earlier
 from tests.cli.screens import Compare, Run
 from tests.cli.test_verify import DOWNLOAD, FILES, archive, flip
 from tests.integrity.archives import Archive, kept_earlier

@@ -15,7 +15,6 @@ from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.downloader import Download
 from spxdata.events import Emit, ignore
 from spxdata.integrity.coverage import Wanted
-from spxdata.integrity.earlier import keep_earlier
 from spxdata.integrity.revisions import Finding, Keep, Revisions, sample, stored_units
 from spxdata.integrity.sources import FoundSources
 from spxdata.integrity.verify import verify
@@ -23,6 +22,7 @@ from spxdata.layout import CATALOG, unit_of
 from spxdata.model import Artifact, DayStatus, Outcome, Scope, Unit
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.difference import Difference
+from spxdata.pipeline.earlier import keep_earlier
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
 from spxdata.plan import Request

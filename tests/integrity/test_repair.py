@@ -12,7 +12,6 @@ import pytest
 
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.errors import ArchiveBusy, CatalogCorrupt, NewerVersion
-from spxdata.integrity.earlier import earlier_files
 from spxdata.integrity.repair import (
     Fetch,
     Format,
@@ -28,6 +27,7 @@ from spxdata.integrity.repair import (
 from spxdata.layout import ASIDE, CATALOG, INVENTORY, STATUS, unit_of
 from spxdata.model import Scope, State, Unit, Verdict
 from spxdata.pipeline.difference import Fault
+from spxdata.pipeline.earlier import earlier_files
 from spxdata.pipeline.write import Encoding
 from spxdata.plan import Request
 from tests.builders import FakeClock

@@ -19,11 +19,11 @@ from spxdata import Emulator
 from spxdata.catalog.memory import MemoryCatalog
 from spxdata.errors import ArchiveBusy, OtherTerminal, StorageError, Unreachable
 from spxdata.integrity.coverage import Wanted
-from spxdata.integrity.earlier import artifact_as_of, earlier_files
 from spxdata.integrity.revisions import KIND, Change, Finding, Keep, Revisions, sample, stored_units
 from spxdata.integrity.sources import FoundSources
 from spxdata.layout import PARTIAL, PRIVATE, REFETCHED, path_of
 from spxdata.model import Outcome, State, Unit, Verdict
+from spxdata.pipeline.earlier import artifact_as_of, earlier_files
 from spxdata.pipeline.read import adopt, checksum, frames
 from spxdata.pipeline.write import Encoding
 from spxdata.retry import Patience

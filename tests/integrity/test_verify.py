@@ -8,11 +8,11 @@ import pytest
 
 from spxdata.catalog.memory import MemoryCatalog
 from spxdata.errors import NewerVersion
-from spxdata.integrity.earlier import forget_earlier
 from spxdata.integrity.verify import verify
 from spxdata.layout import original_of, revision_path
 from spxdata.model import Outcome, State
 from spxdata.pipeline.difference import Checked, Difference, Fault
+from spxdata.pipeline.earlier import forget_earlier
 from spxdata.pipeline.write import Encoding
 from spxdata.storage.local import LocalStorage
 from tests.faults.harness import LATER

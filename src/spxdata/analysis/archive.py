@@ -400,7 +400,8 @@ class Archive:
     @property
     def coverage(self) -> pl.DataFrame:
         """The certificates that `spxdata coverage` has issued: trade_date, root, dataset, interval, verdict, complete, units,
-        stored, rows, missing (units), lacks (holes), issued_at. Empty until it was run."""
+        stored, rows, missing (units), lacks (holes), issued_at. Empty until it was run.
+        """
         kept = (read_certificate(text) for text in self._catalog.documents(KIND).values())
         return pl.DataFrame(
             [

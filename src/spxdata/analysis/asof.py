@@ -1,12 +1,12 @@
 """What was known at a moment: of each contract the last row at or before it, never a later one."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
 import polars as pl
 
 from spxdata.analysis.files import Shelf
-from spxdata.analysis.wanted import Wanted, wanted
+from spxdata.analysis.wanted import wanted
 from spxdata.schema import DATASETS, INDEX_OF, STEP_MS, TICK
 from spxdata.sessions import FIRST_DAY, previous_trading_day, published
 

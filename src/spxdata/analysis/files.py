@@ -19,6 +19,7 @@ from spxdata.pipeline.trust import trusted
 from spxdata.protocols import Catalog, Storage
 from spxdata.schema import DATASETS, FLAGS, STEP_MS, TRADE_DATE, Column, Dataset
 
+
 class Kind(StrEnum):
     """How a file's rows are read."""
 

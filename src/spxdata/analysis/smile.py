@@ -175,7 +175,8 @@ def _long(at: np.ndarray, years: list[float], points: np.ndarray, variance: np.n
 
 def _calendar(expirations: list[date], points: np.ndarray, variance: np.ndarray) -> pl.DataFrame:
     """Return where total variance falls with time (Gatheral and Jacquier 2014, "Arbitrage-free SVI volatility surfaces",
-    lemma 2.1: there is no calendar arbitrage exactly if it does not, at fixed log-moneyness of the forward)."""
+    lemma 2.1: there is no calendar arbitrage exactly if it does not, at fixed log-moneyness of the forward).
+    """
     rows = []
     for number in range(1, len(expirations)):
         less = variance[number - 1] - variance[number]

@@ -70,7 +70,7 @@ def chosen(name: str, choice: Any, read: Callable[[str, Any], _T]) -> Chosen[_T]
     if choice is None:
         return None
     if isinstance(choice, tuple):
-        if len(choice) != 2:  # noqa: PLR2004 - a range has two ends
+        if len(choice) != 2:
             raise ConfigError(
                 f"{name}: a range has two ends, not {len(choice)}.", hint="Give (low, high), or a list of values."
             )

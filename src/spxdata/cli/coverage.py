@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from spxdata.certificate import Certificate, Missing, key_of
 from spxdata.cli import options
 from spxdata.cli.errors import INTERRUPTED, tell
 from spxdata.cli.text import CLOSED, counted, echo
@@ -18,7 +19,6 @@ from spxdata.completeness import describe
 from spxdata.config import Settings
 from spxdata.errors import ArchiveBusy, ConfigError
 from spxdata.events import plain
-from spxdata.integrity.certificate import Certificate, Missing, key_of
 from spxdata.model import State, Verdict, parse_day, parse_root
 from spxdata.plan import Request, date_range
 from spxdata.schema import dataset

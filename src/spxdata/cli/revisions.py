@@ -298,9 +298,9 @@ def _exit_code(findings: Sequence["Finding"]) -> int:
 
 def _list(settings: Settings, wanted: "Wanted", *, as_json: bool) -> None:
     """Show the units of which several states are kept."""
-    from spxdata.integrity.earlier import earlier_files
     from spxdata.integrity.revisions import is_wanted
     from spxdata.opening import existing_catalog
+    from spxdata.pipeline.earlier import earlier_files
 
     states: list[tuple[Unit, Artifact | None, list[Artifact]]] = []
     with existing_catalog(settings) as catalog:

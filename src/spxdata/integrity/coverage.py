@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, NamedTuple
 
+from spxdata.certificate import KIND, VERSION, Certificate, Lack, Missing, key_of, read, written
 from spxdata.completeness import Grid, Present, expected, holes, verdict
 from spxdata.errors import ChecksumMismatch
-from spxdata.integrity.certificate import KIND, VERSION, Certificate, Lack, Missing, key_of, read, written
 from spxdata.integrity.crosscheck import figures, judged, peers
 from spxdata.model import (
     Artifact,

@@ -14,9 +14,9 @@ from typing import Final
 
 import polars as pl
 
+from spxdata.certificate import Figure
 from spxdata.errors import ChecksumMismatch
 from spxdata.flags import Flag
-from spxdata.integrity.certificate import Figure
 from spxdata.model import Day
 from spxdata.pipeline.read import frames
 from spxdata.protocols import Catalog, Storage

@@ -13,11 +13,11 @@ from itertools import groupby
 from typing import Final, Literal
 
 from spxdata.errors import CatalogCorrupt, StorageError
-from spxdata.integrity.earlier import Earlier, adopt_earlier, earlier_files, forget_earlier
 from spxdata.integrity.verify import unit_named, verify
 from spxdata.layout import ASIDE, INVENTORY, PRIVATE, STATUS, is_revision
 from spxdata.model import Day, Outcome, Scope, State, Unit
 from spxdata.pipeline.difference import Checked, Difference, Fault
+from spxdata.pipeline.earlier import Earlier, adopt_earlier, earlier_files, forget_earlier
 from spxdata.plan import Request, expirations, is_day_wide
 from spxdata.protocols import Catalog, Clock, Storage
 from spxdata.schema import DATASETS

@@ -22,11 +22,11 @@ from spxdata.downloader.flow import Flow
 from spxdata.errors import ChecksumMismatch, DataError, NoData, ShortReply, SpxDataError, TerminalError, TransientError
 from spxdata.events import Event, plain
 from spxdata.integrity.coverage import Wanted
-from spxdata.integrity.earlier import adopt_earlier, copy, keep_earlier
 from spxdata.integrity.row_changes import RowChanges, row_changes, with_values
 from spxdata.layout import PRIVATE, REFETCHED
 from spxdata.model import Artifact, Outcome, Provenance, State, Unit
 from spxdata.pipeline.attempt import Edges, attempt
+from spxdata.pipeline.earlier import adopt_earlier, copy, keep_earlier
 from spxdata.pipeline.read import confirmed, frames
 from spxdata.plan import ask_again
 from spxdata.protocols import Catalog, Pending, Storage, Terminal

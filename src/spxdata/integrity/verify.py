@@ -8,10 +8,10 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from spxdata.errors import ConfigError, NewerVersion, StorageError
-from spxdata.integrity.earlier import earlier_files
 from spxdata.layout import INVENTORY, PARTIAL, PRIVATE, REVISIONS, STATUS, is_revision, original_of, unit_of
 from spxdata.model import Artifact, Unit
 from spxdata.pipeline.difference import Checked, Difference, Fault
+from spxdata.pipeline.earlier import earlier_files
 from spxdata.pipeline.read import adopt, footer, original
 from spxdata.pipeline.trust import compare
 from spxdata.pipeline.versions import OLDER, Table, form_of

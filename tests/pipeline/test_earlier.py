@@ -10,7 +10,10 @@ import pytest
 
 from spxdata.catalog.jsonfile import JsonCatalog
 from spxdata.errors import CatalogCorrupt, ChecksumMismatch, StorageError
-from spxdata.integrity.earlier import (
+from spxdata.layout import original_of, revision_path
+from spxdata.model import Artifact, Outcome, State
+from spxdata.pipeline.attempt import attempt
+from spxdata.pipeline.earlier import (
     KIND,
     Earlier,
     adopt_earlier,
@@ -20,9 +23,6 @@ from spxdata.integrity.earlier import (
     keep_earlier,
     record_earlier,
 )
-from spxdata.layout import original_of, revision_path
-from spxdata.model import Artifact, Outcome, State
-from spxdata.pipeline.attempt import attempt
 from spxdata.pipeline.read import checksum, frames
 from spxdata.pipeline.write import Encoding
 from spxdata.protocols import Catalog
