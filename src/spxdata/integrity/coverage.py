@@ -190,7 +190,7 @@ class Certifier:
             stored=len(stored),
             rows=sum(outcome.artifact.rows for outcome in stored if outcome.artifact),
             missing=missing,
-            lacks=tuple(Lack(o.unit.expiration, hole) for o in stored for hole in _sorted(o.holes)),
+            lacks=tuple(Lack(o.unit.expiration, hole, o.ask_again) for o in stored for hole in _sorted(o.holes)),
             empty=tuple(contract for one in examined for contract in one.empty),
             notes=sum(one.notes for one in examined),
             figures=figures(day, self._catalog, self._storage) if not missing else (),
@@ -224,15 +224,18 @@ class Certifier:
         """Return how a unit stands, as far as that matters to a certificate."""
         if isinstance(of, Unit):
             return (str(of),)
-        file = of.artifact
+        unit, file = of.unit, of.artifact
+        hours = session(unit.root, unit.trade_date, unit.expiration)  # a newer table may know them better
         on_disk = (file.sha256, self._storage.size(file.path)) if file else ()
-        return str(of.unit), of.state, of.reason, of.verified, *map(str, _empty(of)), *on_disk
+        return str(unit), hours, of.state, of.reason, of.ask_again, of.verified, *map(str, _empty(of)), *on_disk
 
     def _examined(self, unit: Unit, outcome: Outcome | None, listed: "_Listed | None") -> "_Examined":
         """Measure a unit's stored file against what was expected of it."""
         if outcome is None or outcome.artifact is None:
-            state, reason = (outcome.state, outcome.reason) if outcome else (None, None)
-            return _Examined(outcome, Missing(unit.expiration, state, reason))
+            missing = Missing(unit.expiration, None)
+            if outcome:
+                missing = Missing(unit.expiration, outcome.state, outcome.reason, outcome.ask_again)
+            return _Examined(outcome, missing)
         hours = session(unit.root, unit.trade_date, unit.expiration)
         fault = self._fault(outcome.artifact) if hours else "the expiration has no session on this day"
         present: Present = {}
@@ -299,7 +302,7 @@ def _units(asked: Asked, listed: _Listed | None, known: Mapping[Unit, Outcome]) 
     """Return the units within a day's scope.
 
     Without a contract list those are the ones that are known, and, as long as the day's download has not come to its
-    end, the day itself for those that are not.
+    end, the day itself for those that are not; where one was refused all are known.
     """
     day, status, scope = asked
     whole = day.unit(None)
@@ -307,7 +310,8 @@ def _units(asked: Asked, listed: _Listed | None, known: Mapping[Unit, Outcome]) 
         return (whole,)
     candidates = () if listed else tuple(unit.expiration for unit in known if unit.expiration)
     found = expirations(day, scope, listed.whole if listed else None, candidates)
-    rest = (whole,) if listed is None and status.verdict is None else ()
+    ended = status.verdict is not None or any(outcome.state is State.REFUSED for outcome in known.values())
+    rest = () if listed or ended else (whole,)
     return (*(day.unit(expiration) for expiration in found), *rest)
 
 
