@@ -11,6 +11,7 @@ from spxdata.integrity.certificate import Certificate
 from spxdata.integrity.coverage import Wanted, coverage, keep
 from spxdata.model import Contract, ContractList, Day, Outcome, Scope, Unit, Verdict
 from spxdata.pipeline.attempt import attempt
+from spxdata.pipeline.write import Encoding
 from spxdata.protocols import Catalog
 from spxdata.schema import DATASETS
 from spxdata.storage.local import LocalStorage
@@ -64,11 +65,13 @@ class Stock:
         folder: The data directory.
         catalog: Its record.
         clock: Time.
+        encoding: What its new files are like.
     """
 
     folder: Path
     catalog: Catalog = field(default_factory=MemoryCatalog)
     clock: FakeClock = field(default_factory=lambda: FakeClock(NOW + timedelta(days=10)))
+    encoding: Encoding = field(default_factory=Encoding)
 
     @property
     def storage(self) -> LocalStorage:
@@ -122,7 +125,7 @@ class Stock:
             listed = ContractList(unit.root, unit.trade_date, tuple(sorted(contracts)), self.clock.now())
             self.catalog.keep_contracts(listed, kind)
         terminal = ScriptedTerminal([body], provenance=a_provenance(dialect=dialect), dialect=dialect)
-        edges = edges_of(self.storage, terminal=terminal, clock=self.clock)
+        edges = edges_of(self.storage, terminal=terminal, clock=self.clock, encoding=self.encoding)
         outcome = replace(attempt(unit, listed, edges, accept_holes=True), **changes)
         self.known(unit)
         self.catalog.record(outcome, self.clock.now())

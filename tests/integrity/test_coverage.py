@@ -22,6 +22,7 @@ from spxdata.integrity.certificate import KIND, VERSION, Certificate, Lack, Miss
 from spxdata.integrity.coverage import Wanted, coverage, days_of, keep, overlooked, unkept
 from spxdata.layout import CATALOG
 from spxdata.model import Contract, Hole, HoleKind, Outcome, Right, Scope, State, Verdict
+from spxdata.pipeline.write import Encoding
 from spxdata.protocols import Catalog
 from spxdata.schema import DATASETS
 from spxdata.sessions import trading_days
@@ -346,6 +347,15 @@ class TestFiles:
         self.path(stock).write_bytes(data[:-7])
         size = len(data)
         assert self.missing(stock) == f"its file has {size - 7:,} bytes instead of {size:,}"
+
+    def test_a_csv_file_of_other_bytes_is_missing(self, tmp_path: Path) -> None:
+        """Of the same size even: nothing in the file itself would tell."""
+        stock = Stock(tmp_path, encoding=Encoding("csv"))
+        artifact = stock.put().artifact
+        assert artifact
+        path = tmp_path / artifact.path
+        path.write_bytes(path.read_bytes().replace(b"2024-01-16", b"2024-02-16", 1))
+        assert "is not what the catalog recorded" in self.missing(stock)
 
     def test_a_file_that_cannot_be_read_is_missing_until_it_can(self, stock: Stock) -> None:
         """It is looked at each time, as its size tells nothing."""

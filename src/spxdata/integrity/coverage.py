@@ -24,7 +24,7 @@ from spxdata.model import (
     Unit,
     Verdict,
 )
-from spxdata.pipeline.read import presence_of
+from spxdata.pipeline.read import checksum, presence_of
 from spxdata.plan import expirations, is_day_wide, is_published
 from spxdata.protocols import Catalog, Clock, Storage
 from spxdata.schema import DATASETS
@@ -242,6 +242,7 @@ class Certifier:
         if hours and not fault:
             grid = Grid.of(unit, hours)
             try:
+                self._require_bytes(outcome.artifact)
                 present = presence_of(self._storage, outcome.artifact.path, unit, grid.last_required())
             except (OSError, ChecksumMismatch) as error:
                 fault = f"its file cannot be read: {error}"
@@ -256,6 +257,15 @@ class Certifier:
         # a file on record is whole, also while another try at its unit is under way
         judged = replace(outcome, state=State.STORED, holes=serious, verified=verified)
         return _Examined(judged, None, len(found) - len(serious) - len(empty), empty)
+
+    def _require_bytes(self, artifact: Artifact) -> None:
+        """Refuse a CSV file with other bytes than the recorded ones: no checksum of its own tells, as Parquet's do.
+
+        Raises:
+            ChecksumMismatch: It has.
+        """
+        if artifact.format == "csv" and checksum(self._storage, artifact.path)[1] != artifact.sha256:
+            raise ChecksumMismatch(f"{artifact.path} is not what the catalog recorded")
 
     def _fault(self, artifact: Artifact) -> str | None:
         """Return what is wrong with a file, as far as can be told without opening it."""
