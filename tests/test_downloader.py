@@ -1,9 +1,10 @@
 """Many units: what is fetched, repeated, skipped, recorded, and how a run ends."""
 
+import _thread
 import asyncio
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -86,14 +87,18 @@ class Archive:
         root: str = "SPXW",
         datasets: tuple[str, ...] = ("quote",),
         request: Request | None = None,
+        on_event: Callable[[Event], None] = lambda _: None,
     ) -> Summary:
         """Bring some days into the archive."""
         self.events = []
+
+        def emit(event: Event) -> None:
+            self.events.append(event)
+            on_event(event)
+
         self.terminal = FaultyTerminal(self.real(), on_fetch, on_contracts, on_status)
         request = request or Request(dates or (TUESDAY,), root, datasets, scope, force)
-        edges = Edges(
-            self.terminal, LocalStorage(self.folder), self.clock, self.events.append, Encoding(), SortMemory()
-        )
+        edges = Edges(self.terminal, LocalStorage(self.folder), self.clock, emit, Encoding(), SortMemory())
         catalog = SqliteCatalog(self.folder / CATALOG)
         try:
             return Download(
@@ -491,6 +496,18 @@ def test_a_hole_is_asked_for_again_after_thirty_days_or_by_force(short: Archive,
     short.clock.advance(timedelta(days=30).total_seconds())
     assert short.run().days[0].verdict is Verdict.COMPLETE
     assert short.fetched() == [unit(WEDNESDAY)]
+
+
+def test_a_hole_that_is_stored_while_the_run_is_interrupted_waits_like_any_other(short: Archive) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, FileRenamed) and event.unit == unit(WEDNESDAY):
+            _thread.interrupt_main()
+
+    with pytest.raises(KeyboardInterrupt):
+        short.run(on_event=interrupt)
+    outcome = short.outcomes()[WEDNESDAY]
+    assert (outcome.state, outcome.partial) == (State.STORED, True)
+    assert outcome.ask_again == LATER.date() + timedelta(days=30)
 
 
 def test_the_second_fetch_happens_even_without_retries(short: Archive) -> None:

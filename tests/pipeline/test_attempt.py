@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -23,11 +23,12 @@ from spxdata.errors import (
     SpxDataError,
     StorageError,
     TooEarly,
+    TooLarge,
 )
 from spxdata.events import Event, FileRenamed, Quarantined, Received
 from spxdata.flags import Flag
 from spxdata.layout import QUARANTINE, path_of
-from spxdata.model import ContractList, Hole, HoleKind, Outcome, State
+from spxdata.model import Contract, ContractList, Hole, HoleKind, Outcome, State
 from spxdata.pipeline.attempt import Edges, attempt
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.read import adopt, frames
@@ -44,6 +45,7 @@ from .builders import (
     PUT,
     QUOTE,
     QUOTE_UNIT,
+    REQUIRED,
     Piece,
     ScriptedTerminal,
     a_row,
@@ -278,6 +280,91 @@ class TestShortReplies:
             tried(edges)
         assert left(tmp_path) == []
         assert tried(edges, accept_holes=True).holes == (hole,)
+
+
+class TestContractsThatDidNotCome:
+    """Listed contracts that a second reply lacks too are asked for one by one."""
+
+    def tried(
+        self,
+        storage: LocalStorage,
+        body: bytes,
+        singles: Mapping[Contract, bytes | BaseException],
+        listed: Sequence[Contract] = CONTRACTS,
+        *,
+        accept_holes: bool = True,
+    ) -> tuple[Outcome, list[Contract]]:
+        """Make an attempt; return its outcome, and the contracts that were asked for singly."""
+        terminal = ScriptedTerminal([body], singles=singles)
+        outcome = tried(edges_of(storage, terminal=terminal), listing(listed), accept_holes=accept_holes)
+        return outcome, terminal.asked_singly
+
+    def test_rows_that_come_then_belong_to_the_file(self, storage: LocalStorage) -> None:
+        """Wherever the contract stands in the order: the file is that of a whole reply."""
+        whole, asked = self.tried(storage, WHOLE, {})
+        assert asked == []
+        single = csv_of(rows_of()[len(REQUIRED) : 2 * len(REQUIRED)])
+        mended, asked = self.tried(storage, csv_of(_without(PUT)), {PUT: single})
+        assert (asked, mended.holes) == ([PUT], ())
+        assert mended.artifact
+        assert whole.artifact
+        assert mended.artifact.content_hash == whole.artifact.content_hash
+
+    def test_one_that_the_terminal_has_no_rows_of_is_empty_and_no_gap(self, storage: LocalStorage) -> None:
+        """The outcome names it, and so does the file: whoever adopts it knows."""
+        outcome, asked = self.tried(storage, SHORT, {HIGH_CALL: NoData("472")})
+        note = Hole(HoleKind.NOTE, HIGH_CALL, None, None)
+        assert (asked, outcome.holes, outcome.partial, outcome.notes) == ([HIGH_CALL], (note,), False, 0)
+        adopted = adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS))
+        assert adopted == (outcome.artifact, (note,), (HIGH_CALL,))
+
+    def test_one_whose_reply_has_no_rows_either_stays_a_gap(self, storage: LocalStorage) -> None:
+        """A line of column names is no word on it."""
+        outcome, asked = self.tried(storage, SHORT, {})
+        assert (asked, outcome.holes) == ([HIGH_CALL], (TestShortReplies.gap,))
+
+    def test_a_terminal_that_gives_no_single_contracts_is_asked_once(self, storage: LocalStorage) -> None:
+        """All that is missing stays a gap."""
+        outcome, asked = self.tried(storage, csv_of(rows_of([CALL])), {PUT: TooLarge("no single contracts")})
+        assert asked == [PUT]
+        assert [hole.contract for hole in outcome.holes if hole.partial] == [PUT, HIGH_CALL]
+
+    def test_a_failure_on_the_way_fails_the_attempt(self, storage: LocalStorage, tmp_path: Path) -> None:
+        """It is tried again like any other."""
+        with pytest.raises(CutOff):
+            self.tried(storage, SHORT, {HIGH_CALL: CutOff("ended early")})
+        assert left(tmp_path) == []
+
+    def test_the_first_attempt_asks_for_none(self, storage: LocalStorage) -> None:
+        """The next one may bring them."""
+        terminal = ScriptedTerminal([SHORT])
+        with pytest.raises(ShortReply):
+            tried(edges_of(storage, terminal=terminal))
+        assert terminal.asked_singly == []
+
+    @pytest.mark.parametrize(("missing", "asked"), [(20, 20), (21, 0)])
+    def test_more_than_twenty_are_a_short_reply_of_another_kind(
+        self, storage: LocalStorage, missing: int, asked: int
+    ) -> None:
+        """None of them is asked for."""
+        more = [HIGH_CALL._replace(strike=5000.0 + 5 * number) for number in range(missing)]
+        outcome, singly = self.tried(storage, WHOLE, {}, [*CONTRACTS, *more])
+        assert len(singly) == asked
+        assert [hole.contract for hole in outcome.holes] == more
+
+    def test_open_interest_that_is_not_there_is_not_asked_for(self, storage: LocalStorage) -> None:
+        """A contract without any has no row: that is no gap."""
+        dataset = DATASETS["open_interest"]
+        terminal = ScriptedTerminal([wire_csv(rows_of([CALL], dataset=dataset), dataset)])
+        edges = edges_of(storage, terminal=terminal)
+        outcome = attempt(unit_for(dataset), listing(), edges, accept_holes=True)
+        assert (terminal.asked_singly, outcome.holes, outcome.notes) == ([], (), 2)
+
+
+def _without(contract: Contract) -> list[dict[str, str]]:
+    """Return a whole chain's rows but those of a contract."""
+    named = (str(contract.expiration), f"{contract.strike:.3f}", str(contract.right))
+    return [row for row in rows_of() if (row["expiration"], row["strike"], row["right"]) != named]
 
 
 #: What is wrong with a reply, and the error it ends with.

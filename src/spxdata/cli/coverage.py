@@ -20,8 +20,9 @@ from spxdata.config import Settings
 from spxdata.errors import ArchiveBusy, ConfigError
 from spxdata.events import plain
 from spxdata.model import State, Verdict, parse_day, parse_root
-from spxdata.plan import Request, date_range
+from spxdata.plan import Request, date_range, request_of
 from spxdata.schema import dataset
+from spxdata.sessions import NEW_YORK, closed_because
 
 if TYPE_CHECKING:
     from spxdata.integrity.coverage import Wanted
@@ -87,8 +88,8 @@ def command(
 ) -> None:
     """Show what is complete, and exactly what is missing.
 
-    Every day is measured anew against contract lists, sessions and the stored files; what the archive holds of a
-    dataset is expected of all trading days between its first and its last one.
+    Every day is measured against contract lists, trading hours and the stored files, again whenever one of these has
+    changed; what the archive holds of a dataset is expected of all trading days between its first and its last one.
     """
     settings = options.settings(flags)
     clock = options.clock()
@@ -105,7 +106,7 @@ def command(
     if as_json:
         _tell(found or ())
     elif found:
-        _show(found, quiet=quiet, fix=fix)
+        _show(found, clock.now().astimezone(NEW_YORK).date(), quiet=quiet)
     else:
         _nothing(settings, is_there=found is not None)
     ctx.exit(code or (0 if found and all(one.is_sound for one in found) else 1))
@@ -174,27 +175,22 @@ def _fix(
 def _requests(unsound: Sequence[Certificate], settings: Settings, *, force: bool) -> Iterator[Request]:
     """Yield what fetches all that certificates lack: first what the catalog takes for there, by name."""
     from spxdata.integrity.coverage import overlooked
-    from spxdata.integrity.repair import requests
     from spxdata.opening import existing_catalog
 
     with existing_catalog(settings) as catalog:
-        lost = {unit: None for one in unsound for unit in overlooked(one, catalog)} if catalog else {}
-    rest = [one for one in unsound if not (units := {*one.units_to_fetch()}) or not units <= lost.keys()]
-    for request, _ in requests(lost):
-        yield replace(request, force=True)
+        lost = [(one, overlooked(one, catalog)) for one in unsound] if catalog else []
+    forced = [one for one, units in lost if units]
+    if forced:
+        units = frozenset(unit for _, several in lost for unit in several)
+        yield replace(request_of((one.day for one in forced), forced[0].scope), force=True, units=units)
+    rest = [one for one, units in lost if not units or set(one.units_to_fetch()) - set(units)]
 
-    def same(one: Certificate) -> tuple[object, ...]:
-        return (*_series(one), one.scope.max_dte, one.scope.expirations)
+    def scope(one: Certificate) -> tuple[int, tuple[date, ...]]:
+        return one.scope.max_dte, one.scope.expirations
 
-    for _, group in groupby(sorted(rest, key=lambda one: (same(one), one.day)), same):
-        yield replace(_request(list(group)), holes=force)
-
-
-def _request(days: Sequence[Certificate]) -> Request:
-    """Return the request for some days of one dataset and scope."""
-    first = days[0]
-    trade_dates = tuple(one.day.trade_date for one in days)
-    return Request(trade_dates, first.day.root, (first.day.dataset,), first.scope, interval=first.day.interval)
+    for _, group in groupby(sorted(rest, key=lambda one: (scope(one), one.day)), scope):
+        days = list(group)
+        yield replace(request_of((one.day for one in days), days[0].scope), holes=force)
 
 
 def _nothing(settings: Settings, *, is_there: bool) -> None:
@@ -206,7 +202,7 @@ def _nothing(settings: Settings, *, is_there: bool) -> None:
     echo("Hint: Begin one with spxdata download --date 2024-01-16, or name another with --data-dir.")
 
 
-def _show(found: Sequence[Certificate], *, quiet: bool, fix: bool) -> None:
+def _show(found: Sequence[Certificate], today: date, *, quiet: bool) -> None:
     """Write the calendars, what is missing below them, and what is unusual."""
     lacks, odd = list(lacking(found)), list(unusual(found))
     if quiet:
@@ -219,19 +215,51 @@ def _show(found: Sequence[Certificate], *, quiet: bool, fix: bool) -> None:
         if block:
             echo()
     echo(_total(found))
-    if lacks and not fix:
-        echo("Hint: To fetch what is missing, and nothing else: spxdata coverage --fix")
-    elif any(one.lacks for one in found):
-        echo("Hint: What was asked for twice is asked for again after 30 days, or now: spxdata coverage --fix --force")
+    for line in _hints(found, today):
+        echo(f"Hint: {line}")
+
+
+def _hints(found: Sequence[Certificate], today: date) -> Iterator[str]:
+    """Yield what may be done: what --fix would fetch now, and from when on it asks for the rest."""
+    waiting = {unit: day for one in found for unit, day in one.waiting(today).items()}
+    unsound = [one for one in found if not one.is_sound]
+    if any(one.verdict is Verdict.UNVERIFIED or set(one.units_to_fetch()) - set(waiting) for one in unsound):
+        yield "To fetch what is missing, and nothing else: spxdata coverage --fix"
+    if waiting:
+        first, last = min(waiting.values()), max(waiting.values())
+        rest = "" if first == last else f", for the last of them from {last} on"
+        yield f"Asked for in vain: {counted(len(waiting), 'file')}. --fix asks again from {first} on{rest}."
+        yield "To ask again now: spxdata coverage --fix --force"
 
 
 def _calendars(found: Sequence[Certificate]) -> Iterator[list[str]]:
-    """Yield a calendar of each dataset, then the meaning of the marks in them, where they differ."""
+    """Yield a calendar of each dataset, then the meaning of the marks in them where they differ, and the holidays."""
     for name, group in groupby(sorted(found, key=_series), _series):
         yield [" ".join(name), *calendar(list(group))]
     marks = {MARKS[one.verdict]: _words(one.verdict) for one in found}
     if set(marks) - {MARKS[Verdict.COMPLETE]}:
         yield ["  ".join(f"{mark} {word}" for mark, word in sorted(marks.items(), key=lambda pair: pair[1]))]
+    yield list(holidays(found))
+
+
+def holidays(found: Sequence[Certificate]) -> Iterator[str]:
+    """Yield the holidays between the first and the last day, or only their number if they are many."""
+    closed = list(_holidays(found))
+    if len(closed) > _NAMED:
+        yield f"{CLOSED} Closed on {counted(len(closed), 'holiday')}; spxdata sessions names them"
+        return
+    for day, reason in closed:
+        yield f"{CLOSED} Closed {day}: {reason}"
+
+
+def _holidays(found: Sequence[Certificate]) -> Iterator[tuple[date, str]]:
+    """Yield the days between the first and the last one that are no trading days though no weekend, and why."""
+    days = [one.day.trade_date for one in found]
+    for number in range((max(days) - min(days)).days + 1) if days else ():
+        day = min(days) + timedelta(days=number)
+        reason = closed_because(day)
+        if reason and day.weekday() < len(_WEEKDAYS):
+            yield day, reason
 
 
 def _series(one: Certificate) -> tuple[str, str, str]:
@@ -309,6 +337,8 @@ def _standing(unit: Missing) -> str:
     """Return how a unit that is missing stands, in words."""
     if unit.state is State.STORED:  # on record, but not on the disk as it was
         return str(unit.reason)
+    if unit.state is State.NOT_PUBLISHED:  # it has been by now, or nothing would be missing
+        return "was not published yet when it was asked for"
     words = (unit.state or "never asked for").replace("_", " ")
     return f"{words} ({unit.reason})" if unit.reason else words
 
@@ -353,8 +383,13 @@ def _total(found: Sequence[Certificate]) -> str:
 def _tell(found: Sequence[Certificate]) -> None:
     for one in found:
         record = plain(one)
-        record["lacks"] = [{"expiration": plain(lack.expiration), **plain(lack.hole)} for lack in one.lacks]
+        record["lacks"] = [
+            {"expiration": plain(lack.expiration), **plain(lack.hole), "ask_again": plain(lack.ask_again)}
+            for lack in one.lacks
+        ]
         tell("certificate", **record, complete=one.verdict is Verdict.COMPLETE, sound=one.is_sound)
+    for day, reason in _holidays(found):
+        tell("day_closed", trade_date=plain(day), reason=reason, verdict=Verdict.CLOSED)
     tell(
         "summary",
         days=len(found),

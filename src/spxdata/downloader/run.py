@@ -352,12 +352,16 @@ class Download:
             outcome = Outcome(unit, State.FAILED, reason=error.message, code=error.code)
         else:
             self._flow.succeeded()
+        self._keep(job, outcome)
+        return None
+
+    def _keep(self, job: _Job, outcome: Outcome) -> None:
+        """Record how a unit stands after its last attempt, and from when on asking again makes sense."""
         again = None
         if outcome.state is not State.STORED or outcome.partial:
-            again = ask_again(outcome.state, unit.trade_date, self._planner.today())
+            again = ask_again(outcome.state, outcome.unit.trade_date, self._planner.today())
         self._record(replace(outcome, attempts=job.tries, ask_again=again))
         self._remove_replaced(job, outcome)
-        return None
 
     def _remove_replaced(self, job: _Job, outcome: Outcome) -> None:
         """Remove the file that a recorded one stands for, if it has another name: one format a unit."""
@@ -419,8 +423,7 @@ class Download:
         unfinished = [job for _, _, job in self._waiting]
         for future, job in self._running.items():
             if future.exception() is None:
-                self._record(replace(future.result(), attempts=job.tries))
-                self._remove_replaced(job, future.result())
+                self._keep(job, future.result())
             else:
                 unfinished.append(job)
         for job in unfinished:

@@ -24,7 +24,7 @@ from spxdata.model import (
     Unit,
     Verdict,
 )
-from spxdata.pipeline.read import presence_of
+from spxdata.pipeline.read import checksum, presence_of
 from spxdata.plan import expirations, is_day_wide, is_published
 from spxdata.protocols import Catalog, Clock, Storage
 from spxdata.schema import DATASETS
@@ -190,7 +190,7 @@ class Certifier:
             stored=len(stored),
             rows=sum(outcome.artifact.rows for outcome in stored if outcome.artifact),
             missing=missing,
-            lacks=tuple(Lack(o.unit.expiration, hole) for o in stored for hole in _sorted(o.holes)),
+            lacks=tuple(Lack(o.unit.expiration, hole, o.ask_again) for o in stored for hole in _sorted(o.holes)),
             empty=tuple(contract for one in examined for contract in one.empty),
             notes=sum(one.notes for one in examined),
             figures=figures(day, self._catalog, self._storage) if not missing else (),
@@ -224,21 +224,25 @@ class Certifier:
         """Return how a unit stands, as far as that matters to a certificate."""
         if isinstance(of, Unit):
             return (str(of),)
-        file = of.artifact
+        unit, file = of.unit, of.artifact
+        hours = session(unit.root, unit.trade_date, unit.expiration)  # a newer table may know them better
         on_disk = (file.sha256, self._storage.size(file.path)) if file else ()
-        return str(of.unit), of.state, of.reason, of.verified, *map(str, _empty(of)), *on_disk
+        return str(unit), hours, of.state, of.reason, of.ask_again, of.verified, *map(str, _empty(of)), *on_disk
 
     def _examined(self, unit: Unit, outcome: Outcome | None, listed: "_Listed | None") -> "_Examined":
         """Measure a unit's stored file against what was expected of it."""
         if outcome is None or outcome.artifact is None:
-            state, reason = (outcome.state, outcome.reason) if outcome else (None, None)
-            return _Examined(outcome, Missing(unit.expiration, state, reason))
+            missing = Missing(unit.expiration, None)
+            if outcome:
+                missing = Missing(unit.expiration, outcome.state, outcome.reason, outcome.ask_again)
+            return _Examined(outcome, missing)
         hours = session(unit.root, unit.trade_date, unit.expiration)
         fault = self._fault(outcome.artifact) if hours else "the expiration has no session on this day"
         present: Present = {}
         if hours and not fault:
             grid = Grid.of(unit, hours)
             try:
+                self._require_bytes(outcome.artifact)
                 present = presence_of(self._storage, outcome.artifact.path, unit, grid.last_required())
             except (OSError, ChecksumMismatch) as error:
                 fault = f"its file cannot be read: {error}"
@@ -253,6 +257,15 @@ class Certifier:
         # a file on record is whole, also while another try at its unit is under way
         judged = replace(outcome, state=State.STORED, holes=serious, verified=verified)
         return _Examined(judged, None, len(found) - len(serious) - len(empty), empty)
+
+    def _require_bytes(self, artifact: Artifact) -> None:
+        """Refuse a CSV file with other bytes than the recorded ones: no checksum of its own tells, as Parquet's do.
+
+        Raises:
+            ChecksumMismatch: It has.
+        """
+        if artifact.format == "csv" and checksum(self._storage, artifact.path)[1] != artifact.sha256:
+            raise ChecksumMismatch(f"{artifact.path} is not what the catalog recorded")
 
     def _fault(self, artifact: Artifact) -> str | None:
         """Return what is wrong with a file, as far as can be told without opening it."""
@@ -299,7 +312,7 @@ def _units(asked: Asked, listed: _Listed | None, known: Mapping[Unit, Outcome]) 
     """Return the units within a day's scope.
 
     Without a contract list those are the ones that are known, and, as long as the day's download has not come to its
-    end, the day itself for those that are not.
+    end, the day itself for those that are not; where one was refused all are known.
     """
     day, status, scope = asked
     whole = day.unit(None)
@@ -307,7 +320,8 @@ def _units(asked: Asked, listed: _Listed | None, known: Mapping[Unit, Outcome]) 
         return (whole,)
     candidates = () if listed else tuple(unit.expiration for unit in known if unit.expiration)
     found = expirations(day, scope, listed.whole if listed else None, candidates)
-    rest = (whole,) if listed is None and status.verdict is None else ()
+    ended = status.verdict is not None or any(outcome.state is State.REFUSED for outcome in known.values())
+    rest = () if listed or ended else (whole,)
     return (*(day.unit(expiration) for expiration in found), *rest)
 
 
