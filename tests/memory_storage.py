@@ -126,6 +126,10 @@ class MemoryStorage:
         with self._lock:
             return {path: self._unfinished[path].getbuffer().nbytes for path in sorted(self._unfinished)}
 
+    def address(self, path: str) -> str:
+        """Raise: no other program can read what is in this one's memory."""
+        raise StorageError(f"{path} is in memory only.")
+
     def free(self) -> int:
         """Return a number that no file needs."""
         return 1 << 40

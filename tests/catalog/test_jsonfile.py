@@ -625,6 +625,10 @@ class MortalStorage:
         """Pass on."""
         return self.inner.unfinished()
 
+    def address(self, path: str) -> str:
+        """Return where other programs find a file."""
+        return self.inner.address(path)
+
     def free(self) -> int:
         """Return how many bytes are free."""
         return self.inner.free()

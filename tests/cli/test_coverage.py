@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from spxdata.certificate import Figure, Lack, Missing
 from spxdata.cli.coverage import calendar, holidays, lacking, unusual
 from spxdata.cli.group import cli
 from spxdata.emulator import Emulator, Fault
-from spxdata.integrity.certificate import Figure, Lack, Missing
 from spxdata.model import State, Verdict
 from spxdata.sessions import trading_days
 from tests.builders import a_day, a_gap, an_outage

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spxdata.catalog.memory import MemoryCatalog
-from spxdata.integrity.certificate import Certificate
+from spxdata.certificate import Certificate
 from spxdata.integrity.coverage import Wanted, coverage, keep
 from spxdata.model import Contract, ContractList, Day, Outcome, Scope, Unit, Verdict
 from spxdata.pipeline.attempt import attempt

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxdata.integrity.certificate import VERSION, Certificate, Figure, Lack, Missing, key_of, read, written
+from spxdata.certificate import VERSION, Certificate, Figure, Lack, Missing, key_of, read, written
 from spxdata.model import Contract, Day, Hole, HoleKind, Right, Scope, State, Verdict
 from tests.builders import EXPIRATION, TRADE_DATE, a_day, a_gap, a_note, an_outage
 from tests.integrity.stock import a_certificate

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from spxdata.catalog.jsonfile import JsonCatalog
 from spxdata.catalog.memory import MemoryCatalog
 from spxdata.catalog.sqlite import SqliteCatalog
-from spxdata.integrity.certificate import KIND, VERSION, Certificate, Lack, Missing, key_of, read
+from spxdata.certificate import KIND, VERSION, Certificate, Lack, Missing, key_of, read
 from spxdata.integrity.coverage import Wanted, coverage, days_of, keep, overlooked, unkept
 from spxdata.layout import CATALOG
 from spxdata.model import Contract, Hole, HoleKind, Outcome, Right, Scope, State, Verdict

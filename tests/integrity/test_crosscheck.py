@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spxdata.certificate import Figure
 from spxdata.flags import Flag
-from spxdata.integrity.certificate import Figure
 from spxdata.integrity.crosscheck import CHECKS, checks_of, figures, is_far, judged, peers
 from spxdata.model import Contract, Day, Right
 from spxdata.schema import DATASETS

@@ -503,6 +503,10 @@ class FailingStorage:
         """Remove a file."""
         self.storage.remove(path)
 
+    def address(self, path: str) -> str:
+        """Return where other programs find a file."""
+        return self.storage.address(path)
+
     def free(self) -> int:
         """Return how many bytes are free."""
         return self.storage.free()

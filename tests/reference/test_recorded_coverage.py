@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from spxdata import Emulator
+from spxdata.certificate import Lack
 from spxdata.cli.group import cli
-from spxdata.integrity.certificate import Lack
 from spxdata.model import Contract, Hole, HoleKind, Right, Unit, Verdict
 from spxdata.schema import DATASETS
 from spxdata.sessions import session

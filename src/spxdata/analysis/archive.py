@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import polars as pl
 
@@ -57,13 +57,11 @@ def open_archive(
             f"There is no archive in {Path(data_dir)}.",
             hint="Begin one with `spxdata download --date 2024-01-16`, or name another folder.",
         )
-    return Archive(
-        settings, verify_on_read=verify_on_read, as_of=None if as_of is None else as_moment("as_of", as_of)
-    )
+    return Archive(settings, verify_on_read=verify_on_read, as_of=None if as_of is None else as_moment("as_of", as_of))
 
 
 class Archive:
-    """An archive, open for reading; see `open_archive`. It may be used from any thread, and under a running event loop."""
+    """An archive, open for reading; see `open_archive`. Any thread may use it, also under a running event loop."""
 
     def __init__(self, settings: Settings, *, verify_on_read: bool = False, as_of: datetime | None = None) -> None:
         self._directory = settings.storage.data_directory
@@ -105,9 +103,9 @@ class Archive:
             strike: Strikes in dollars.
             delta: Deltas, as the vendor has them.
             moneyness: Strike divided by the underlying's price in the same row.
-            times: Times of the day in New York: "10:00", ("10:00", "15:45") for all between, ["10:00", "15:45"] for these.
-            flags: "clean" leaves out sentinels, repeats, superseded reports and rows outside of the session; "all" leaves
-                out nothing; names of flags leave out these.
+            times: Times of the day in New York: "10:00", ("10:00", "15:45") for all between, or a list of times.
+            flags: "clean" leaves out sentinels, repeats, superseded reports and rows outside of the session; "all"
+                leaves out nothing; names of flags leave out these.
             complete_only: Whether to leave out days whose verdict is not complete.
 
         Returns:
@@ -155,8 +153,8 @@ class Archive:
     ) -> pl.DataFrame:
         """Return the option chain as it was known at a moment: one row per contract.
 
-        Every number is of the last row at or before the moment, never of a later one: a bar counts once it is over, volume
-        is what was traded that day so far, open interest is the evening before's and known from 06:45.
+        Every number is of the last row at or before the moment, never of a later one: a bar counts once it is over,
+        volume is what was traded that day so far, open interest is the evening before's and known from 06:45.
 
         Args:
             moment: When; New York's wall clock where it has no offset.
@@ -166,16 +164,16 @@ class Archive:
             right: CALL or PUT.
             strike: Strikes in dollars.
             moneyness: Strike divided by the underlying's price.
-            rate: Continuous interest rate as a fraction, for parity and our own greeks; the archive's newest that was out
-                when left out, 0 where it has none.
+            rate: Continuous interest rate as a fraction, for parity and our own greeks; when left out the archive's
+                newest that was out, 0 where it has none.
             flags: As in `scan`.
 
         Returns:
-            symbol, expiration, strike (dollars), right, dte (days), timestamp (of the quote), bid, ask, mid, last (dollars),
-            volume, open_interest (contracts), implied_vol, delta, gamma, theta (a calendar day), vega (per 1.00), rho (per
-            1.00), underlying (index points), moneyness, flags (of the quote); and where each comes from: quote_source,
-            last_source, implied_vol_source, greeks_source, gamma_source (the dataset, or "ours"), underlying_source (index,
-            greeks or parity). What nothing tells is null. Sorted by expiration, strike, right.
+            symbol, expiration, strike (dollars), right, dte (days), timestamp (of the quote), bid, ask, mid, last
+            (dollars), volume, open_interest (contracts), implied_vol, delta, gamma, theta (a calendar day), vega (per
+            1.00), rho (per 1.00), underlying (index points), moneyness, flags (of the quote); and where each comes
+            from: quote_source, last_source, implied_vol_source, greeks_source, gamma_source (the dataset, or "ours"),
+            underlying_source (index, greeks or parity). What nothing tells is null. Sorted by expiration, strike, right.
 
         Raises:
             ConfigError: The archive has neither quotes nor greeks of the day.
@@ -207,8 +205,8 @@ class Archive:
             rate: As in `chain`.
 
         Returns:
-            expiration, years, forward (index points), spot (what it is worth today), strikes (how many were asked), spread
-            (index points between what they say).
+            expiration, years, forward (index points), spot (what it is worth today), strikes (how many were asked),
+            spread (index points between what they say).
 
         Example:
             >>> archive.forward("2024-01-16 10:30", dte=(0, 30))  # doctest: +SKIP
@@ -226,7 +224,7 @@ class Archive:
         axis: str = "strike",
         rate: float | None = None,
     ) -> pl.DataFrame:
-        """Return implied volatility across strikes, of the options out of the money: puts below the forward, else calls.
+        """Return implied volatility across strikes, of options out of the money: puts below the forward, else calls.
 
         Args:
             moment: When; New York's wall clock where it has no offset.
@@ -267,7 +265,7 @@ class Archive:
             rate: As in `chain`.
 
         Returns:
-            expiration, years, forward, implied_vol: interpolated in total variance between the strikes around the forward.
+            expiration, years, forward, implied_vol: interpolated in total variance between the strikes around it.
 
         Example:
             >>> archive.term_structure("2024-01-16 10:30")  # doctest: +SKIP
@@ -316,10 +314,10 @@ class Archive:
             flags: As in `scan`.
 
         Returns:
-            trade_date and timestamp (New York), a row for each time that quotes or greeks have; their columns, of a number
-            that several datasets have that of the first of quote, greeks_all, greeks, greeks_second_order,
-            greeks_third_order, implied_volatility; the flags of each; last and volume (of the day so far), open_interest
-            (of the evening before) and index_price as they were known then.
+            trade_date and timestamp (New York), a row for each time that quotes or greeks have; their columns, of a
+            number that several datasets have that of the first of quote, greeks_all, greeks, greeks_second_order,
+            greeks_third_order, implied_volatility; the flags of each; last and volume (of the day so far),
+            open_interest (of the evening before) and index_price as they were known then.
 
         Raises:
             ConfigError: That is no contract, or the archive has nothing of it.
@@ -354,7 +352,7 @@ class Archive:
 
     @property
     def datasets(self) -> pl.DataFrame:
-        """What the archive has of each dataset: dataset, interval, root, first, last (trade dates), days, files, rows, bytes."""
+        """What the archive has: dataset, interval, root, first and last trade date, days, files, rows, bytes."""
         return (
             self.days.group_by("dataset", "interval", "root")
             .agg(
@@ -399,8 +397,10 @@ class Archive:
 
     @property
     def coverage(self) -> pl.DataFrame:
-        """The certificates that `spxdata coverage` has issued: trade_date, root, dataset, interval, verdict, complete, units,
-        stored, rows, missing (units), lacks (holes), issued_at. Empty until it was run.
+        """The certificates that `spxdata coverage` has issued; empty until it was run.
+
+        Columns: trade_date, root, dataset, interval, verdict, complete, units, stored, rows, missing (units), lacks
+        (holes), issued_at.
         """
         kept = (read_certificate(text) for text in self._catalog.documents(KIND).values())
         return pl.DataFrame(
@@ -440,7 +440,7 @@ class Archive:
         """Close the catalog; twice is no error."""
         self._catalog.close()
 
-    def __enter__(self) -> "Archive":
+    def __enter__(self) -> Self:
         """Return the archive."""
         return self
 

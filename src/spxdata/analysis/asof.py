@@ -68,7 +68,7 @@ def _length(dataset: str, interval: str) -> timedelta:
 
 
 def open_interest(shelf: Shelf, moment: Moment) -> pl.DataFrame | None:
-    """Return each contract's open interest as it was known: that of a day comes out at 06:45, and is the evening before's.
+    """Return each contract's open interest as it was known: a day's is out at 06:45, and is the evening before's.
 
     None if the archive has neither that day's nor, before 06:45, the day before's.
     """
@@ -97,7 +97,9 @@ def rate(shelf: Shelf, moment: Moment) -> float | None:
     The rate of a day is out at 10:00 the day after.
     """
     asked = wanted("interest_rate", end=moment.day)
-    held = [file.unit.trade_date for file in shelf.holding(asked) if published("rate", file.unit.trade_date) <= moment.at]
+    held = [
+        file.unit.trade_date for file in shelf.holding(asked) if published("rate", file.unit.trade_date) <= moment.at
+    ]
     if not held:
         return None
     newest = wanted("interest_rate", start=held[-1], end=held[-1])

@@ -4,7 +4,8 @@ Nothing in it was known later than the moment: quotes and greeks are the last ro
 is over, volume is what was traded so far, open interest is the evening before's.
 """
 
-from typing import Final
+from functools import reduce
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,9 @@ TRADED: Final = ("trade", "trade_quote", "ohlc")
 
 #: First-order greeks of a chain; gamma is of the second order, and has a source of its own.
 FIRST_ORDER: Final = ("delta", "theta", "vega", "rho")
+
+#: Numbers that come from one source, by the name of the column that tells it.
+GROUPS: Final = {"implied_vol": ("implied_vol", UNDERLYING), "greeks": FIRST_ORDER, "gamma": ("gamma",)}
 
 COLUMNS: Final[dict[str, pl.DataType]] = {
     "symbol": pl.String(),
@@ -87,7 +91,7 @@ def chain(
     near = chosen("moneyness", moneyness, as_number)
     if near is not None:
         found = found.filter(near.of(pl.col("moneyness")))
-    return found.select(COLUMNS).sort("expiration", "strike", "right")
+    return found.select(list(COLUMNS)).sort("expiration", "strike", "right")
 
 
 def _quotes(shelf: Shelf, moment: Moment, flags: object) -> pl.DataFrame:
@@ -125,30 +129,43 @@ def _modelled(shelf: Shelf, moment: Moment, flags: object) -> pl.DataFrame | Non
 
     Each group of numbers comes from the best source that has all of it.
     """
-    rows = {name: found for name in MODELLED if (found := asof.rows_until(shelf, moment, name, flags=flags)) is not None}
-    groups = {"implied_vol": ("implied_vol", UNDERLYING), "greeks": FIRST_ORDER, "gamma": ("gamma",)}
-    found: pl.DataFrame | None = None
-    for group, columns in groups.items():
-        source = next((name for name in rows if set(columns) <= set(DATASETS[name].names)), None)
-        if source is None:
-            continue
-        solved = pl.col("implied_vol") > 0
-        numbers = [
-            pl.when(pl.col(name) > 0 if name == UNDERLYING else solved).then(pl.col(name)).alias(name) for name in columns
-        ]
-        part = (
-            asof.last_rows(rows[source].select(*CONTRACT, "timestamp", "implied_vol", *set(columns) - {"implied_vol"}), source)
-            .select(*CONTRACT, *numbers, pl.when(solved).then(pl.lit(source)).alias(f"{group}_source"))
-            .collect()
+    there = {}
+    for name in MODELLED:
+        rows = asof.rows_until(shelf, moment, name, flags=flags)
+        if rows is not None:
+            there[name] = rows
+    parts = []
+    for group, columns in GROUPS.items():
+        source = next((name for name in there if set(columns) <= set(DATASETS[name].names)), None)
+        if source is not None:
+            parts.append(_solved(there[source], source, group, columns))
+    if not parts:
+        return None
+    return reduce(lambda one, other: one.join(other, on=CONTRACT, how="full", coalesce=True), parts)
+
+
+def _solved(rows: pl.LazyFrame, source: str, group: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    """Return a group of numbers of each contract, where the vendor found a volatility."""
+    solved = pl.col("implied_vol") > 0
+    tests = {UNDERLYING: pl.col(UNDERLYING) > 0}
+    names = list(dict.fromkeys((*CONTRACT, "timestamp", "implied_vol", *columns)))
+    return (
+        asof.last_rows(rows.select(names), source)
+        .select(
+            *CONTRACT,
+            *(pl.when(tests.get(name, solved)).then(pl.col(name)).alias(name) for name in columns),
+            pl.when(solved).then(pl.lit(source)).alias(f"{group}_source"),
         )
-        found = part if found is None else found.join(part, on=CONTRACT, how="full", coalesce=True)
-    return found
+        .collect()
+    )
 
 
 def _shaped(found: pl.DataFrame) -> pl.DataFrame:
     """Return the chain with all its columns, null where nothing told them."""
     wanted = {**COLUMNS, UNDERLYING: pl.Float64()}
-    return found.with_columns(pl.lit(None, kind).alias(name) for name, kind in wanted.items() if name not in found.columns)
+    return found.with_columns(
+        pl.lit(None, kind).alias(name) for name, kind in wanted.items() if name not in found.columns
+    )
 
 
 def _with_underlying(found: pl.DataFrame, index: float | None, moment: Moment, rate: float) -> pl.DataFrame:
@@ -174,7 +191,7 @@ def _with_own_greeks(found: pl.DataFrame, moment: Moment, rate: float) -> pl.Dat
     little of what an option is worth, and gives none.
     """
     price = found.select(pl.when(pl.col("bid") > 0).then(pl.col("mid"))).to_series()
-    known = {
+    known: dict[str, Any] = {
         "strike": found["strike"],
         "right": found["right"].cast(pl.String),
         "years": _years(found["expiration"], moment),
@@ -186,12 +203,16 @@ def _with_own_greeks(found: pl.DataFrame, moment: Moment, rate: float) -> pl.Dat
     volatility = np.where(vendors, found["implied_vol"].fill_null(float("nan")).to_numpy(), implied)
     numbers = greeks(**known, volatility=volatility, columns=["gamma", *FIRST_ORDER])
     numbers["theta"] /= DAYS_A_YEAR
-    own = pl.DataFrame({f"own_{name}": pl.Series(values, nan_to_null=True) for name, values in
-                        {"implied_vol": implied, **numbers}.items()})
+    own = pl.DataFrame(
+        {
+            f"own_{name}": pl.Series(values, nan_to_null=True)
+            for name, values in {"implied_vol": implied, **numbers}.items()
+        }
+    )
     ours = pl.lit(OURS)
-    groups = {"implied_vol": ("implied_vol",), "greeks": FIRST_ORDER, "gamma": ("gamma",)}
     found = pl.concat([found, own], how="horizontal")
-    for group, names in groups.items():
+    for group, columns in GROUPS.items():
+        names = [name for name in columns if name != UNDERLYING]
         lacks = pl.col(f"{group}_source").is_null()
         solved = pl.col(f"own_{names[0]}").is_not_null()
         found = found.with_columns(

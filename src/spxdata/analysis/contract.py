@@ -14,7 +14,8 @@ from spxdata.model import Right, parse_day
 from spxdata.schema import STEP_MS
 
 _NAME: Final = re.compile(
-    r"(?P<root>[A-Z][A-Z0-9.]*)\s+(?P<expiration>\S+)\s+(?P<strike>\d+(?:\.\d+)?)\s*(?P<right>C|P|CALL|PUT)", re.IGNORECASE
+    r"(?P<root>[A-Z][A-Z0-9.]*)\s+(?P<expiration>\S+)\s+(?P<strike>\d+(?:\.\d+)?)\s*(?P<right>C|P|CALL|PUT)",
+    re.IGNORECASE,
 )
 #: Datasets with a row for each point of a grid; of a number that several have, the first one's counts.
 _GRIDS: Final = (

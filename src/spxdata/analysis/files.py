@@ -123,7 +123,7 @@ class Shelf:
             return pl.concat([pl.defer(partial(self.older, path), schema=types) for path in part.paths])
         addresses = self.addresses(part)
         if part.form.kind is Kind.CSV:
-            return csv_scan(addresses, dataset).select(types)
+            return csv_scan(addresses, dataset).select(list(types))
         rows = pl.scan_parquet(addresses, glob=False, hive_partitioning=False)
         casts = [pl.col(name).cast(pl.Float64) for name in part.form.decimals]  # exact: the float64 nearest to each
         if "right" in types:

@@ -1,7 +1,7 @@
 """Forward prices from put-call parity: what calls and puts of one expiration say of the underlying.
 
-A call less a put of one strike is worth the discounted difference of forward and strike: F = K + exp(rT)·(C − P). Of the
-strikes that have both, those where the two are closest are the most liquid; the median of what they say is robust
+A call less a put of one strike is worth the discounted difference of forward and strike: F = K + exp(rT) (C - P). Of
+the strikes that have both, those where the two are closest are the most liquid; the median of what they say is robust
 against one bad quote.
 """
 
@@ -21,8 +21,9 @@ def forwards(quotes: pl.DataFrame, rate: float) -> pl.DataFrame:
         rate: Continuous interest rate, as a fraction.
 
     Returns:
-        expiration; years; forward, in index points; spot, what it is worth today; strikes, how many were asked; spread,
-        the greatest distance of what they say from the forward. Expirations without a strike that has both are left out.
+        expiration; years; forward, in index points; spot, what it is worth today; strikes, how many were asked;
+        spread, the greatest distance of what they say from the forward. Expirations without a strike that has both
+        are left out.
     """
     both = (
         quotes.filter((pl.col("bid") > 0) & (pl.col("ask") >= pl.col("bid")))
@@ -34,7 +35,9 @@ def forwards(quotes: pl.DataFrame, rate: float) -> pl.DataFrame:
     apart = pl.col("CALL") - pl.col("PUT")
     said = (
         both.drop_nulls(["CALL", "PUT"])
-        .with_columns((pl.col("strike") + (pl.col("years") * rate).exp() * apart).alias("forward"), apart.abs().alias("apart"))
+        .with_columns(
+            (pl.col("strike") + (pl.col("years") * rate).exp() * apart).alias("forward"), apart.abs().alias("apart")
+        )
         .sort("expiration", "apart", "strike")
         .group_by("expiration", "years", maintain_order=True)
         .head(_STRIKES)

@@ -1,9 +1,9 @@
 """Implied volatility across strikes and expirations at a moment: smile, term structure, surface, and their arbitrage.
 
-Only options out of the money count, as everyone does: below the forward puts, from it on calls. Between what is quoted,
-total variance (volatility squared times years) is interpolated: linearly in log-moneyness within an expiration, and
-linearly in time between expirations at the same log-moneyness, which keeps a surface free of calendar arbitrage wherever
-its expirations are. Nothing is extrapolated and no model is fitted.
+Only options out of the money count, as everyone does: below the forward puts, from it on calls. Between what is
+quoted, total variance (volatility squared times years) is interpolated: linearly in log-moneyness within an expiration,
+and linearly in time between expirations at the same log-moneyness, which keeps a surface free of calendar arbitrage
+wherever its expirations are. Nothing is extrapolated and no model is fitted.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from spxdata.analysis.normal import Floats
 from spxdata.errors import ConfigError
 
 #: What a smile may be drawn against: the column, and how it runs.
@@ -74,12 +75,13 @@ def term_structure(smiles: pl.DataFrame) -> pl.DataFrame:
     """Return the volatility at the forward of each expiration.
 
     Returns:
-        expiration, years, forward, implied_vol; expirations that are quoted on one side of the forward only are left out.
+        expiration, years, forward, implied_vol; expirations that are quoted on one side of the forward only are left
+        out.
     """
     rows = []
     for (expiration, years, forward), one in smiles.group_by("expiration", "years", "forward", maintain_order=True):
         variance = _at(one, np.zeros(1))[0]
-        rows.append((expiration, years, forward, float(np.sqrt(variance / years)) if years > 0 else None))  # type: ignore[operator]
+        rows.append((expiration, years, forward, float(np.sqrt(variance / years)) if years > 0 else None))
     found = pl.DataFrame(
         rows,
         schema={"expiration": pl.Date, "years": pl.Float64, "forward": pl.Float64, "implied_vol": pl.Float64},
@@ -137,14 +139,15 @@ def surface(
     )
 
 
-def _at(one: pl.DataFrame, points: np.ndarray) -> np.ndarray:
+def _at(one: pl.DataFrame, points: Floats) -> Floats:
     """Return an expiration's total variance at some log-moneyness, NaN outside of what is quoted."""
     ordered = one.sort("log_moneyness")
     known = ordered["log_moneyness"].to_numpy()
-    return np.interp(points, known, ordered["total_variance"].to_numpy(), left=np.nan, right=np.nan)
+    found: Floats = np.interp(points, known, ordered["total_variance"].to_numpy(), left=np.nan, right=np.nan)
+    return found
 
 
-def _row(at: float, days: np.ndarray, years: np.ndarray, variance: np.ndarray) -> tuple[float, np.ndarray]:
+def _row(at: float, days: Floats, years: Floats, variance: Floats) -> tuple[float, Floats]:
     """Return years and total variance some days ahead, interpolated in time between two expirations."""
     after = int(np.searchsorted(days, at))
     if after < len(days) and days[after] == at:
@@ -158,7 +161,7 @@ def _row(at: float, days: np.ndarray, years: np.ndarray, variance: np.ndarray) -
     )
 
 
-def _long(at: np.ndarray, years: list[float], points: np.ndarray, variance: np.ndarray) -> pl.DataFrame:
+def _long(at: Floats, years: list[float], points: Floats, variance: Floats) -> pl.DataFrame:
     count = len(points)
     frame = pl.DataFrame(
         {
@@ -173,15 +176,17 @@ def _long(at: np.ndarray, years: list[float], points: np.ndarray, variance: np.n
     )
 
 
-def _calendar(expirations: list[date], points: np.ndarray, variance: np.ndarray) -> pl.DataFrame:
-    """Return where total variance falls with time (Gatheral and Jacquier 2014, "Arbitrage-free SVI volatility surfaces",
-    lemma 2.1: there is no calendar arbitrage exactly if it does not, at fixed log-moneyness of the forward).
+def _calendar(expirations: list[date], points: Floats, variance: Floats) -> pl.DataFrame:
+    """Return where total variance falls with time.
+
+    At fixed log-moneyness of the forward there is no calendar arbitrage exactly if it does not: Gatheral and Jacquier,
+    "Arbitrage-free SVI volatility surfaces", 2014, lemma 2.1.
     """
-    rows = []
-    for number in range(1, len(expirations)):
-        less = variance[number - 1] - variance[number]
-        for place in np.flatnonzero(less > _CALENDAR_PLAY):
-            rows.append((expirations[number - 1], expirations[number], float(points[place]), float(less[place])))
+    less = variance[:-1] - variance[1:]
+    rows = [
+        (expirations[number], expirations[number + 1], float(points[place]), float(less[number, place]))
+        for number, place in np.argwhere(less > _CALENDAR_PLAY)
+    ]
     return pl.DataFrame(
         rows,
         schema={"expiration": pl.Date, "next_expiration": pl.Date, "log_moneyness": pl.Float64, "amount": pl.Float64},
@@ -192,8 +197,9 @@ def _calendar(expirations: list[date], points: np.ndarray, variance: np.ndarray)
 def butterflies(chain: pl.DataFrame) -> pl.DataFrame:
     """Return the strikes of a chain whose price lies above the line between their neighbours'.
 
-    Prices of one right must be convex in strike (the density of the underlying is not negative); of strikes K1 < K2 < K3
-    the butterfly buys (K3 − K2)/(K3 − K1) of the first and the rest of the third for each one of the second it sells.
+    Prices of one right must be convex in strike: the density of the underlying is not negative. Of strikes
+    K1 < K2 < K3 the butterfly buys (K3 - K2) / (K3 - K1) of the first and the rest of the third for each one of the
+    second that it sells.
 
     Returns:
         expiration, right, strike (K2), amount (dollars), executable (at bids and asks).

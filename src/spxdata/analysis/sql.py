@@ -88,7 +88,9 @@ def _make_view(connection: "duckdb.DuckDBPyConnection", shelf: Shelf, name: str,
             columns = ", ".join(_column(column, part.form) for column in columns_of(DATASETS[name]))
             read += shelf.addresses(part)
             source = _source(connection, shelf, part, DATASETS[name], f"{view}_{len(selects)}")
-            selects.append(f"SELECT {columns}, {_quoted(day.root)} AS root, {_quoted(day.interval)} AS interval FROM {source}")
+            selects.append(
+                f"SELECT {columns}, {_quoted(day.root)} AS root, {_quoted(day.interval)} AS interval FROM {source}"
+            )
     if not selects:
         raise ConfigError(f"The archive has no {name}.", hint="See what it has: spxdata status.")
     rows = " UNION ALL ".join(selects)
@@ -101,13 +103,11 @@ def _column(column: Column, form: Form) -> str:
     if column.name in form.decimals:
         return f'"{column.name}"::DOUBLE AS "{column.name}"'
     if form.kind is Kind.CSV and column.kind is Holds.TIME:
-        return f"timezone('America/New_York', \"{column.name}\") AS \"{column.name}\""
+        return f'timezone(\'America/New_York\', "{column.name}") AS "{column.name}"'
     return f'"{column.name}"'
 
 
-def _source(
-    connection: "duckdb.DuckDBPyConnection", shelf: Shelf, part: Part, dataset: Dataset, name: str
-) -> str:
+def _source(connection: "duckdb.DuckDBPyConnection", shelf: Shelf, part: Part, dataset: Dataset, name: str) -> str:
     """Return what a part's rows are selected from."""
     if part.form.kind is Kind.OLDER:
         connection.register(name, pl.concat([shelf.older(path) for path in part.paths]))

@@ -20,8 +20,6 @@ UNCLEAN: Final = Flag.SENTINEL | Flag.REPEATED | Flag.SUPERSEDED | Flag.OUT_OF_S
 UNDERLYING: Final = "underlying_price"
 
 _T = TypeVar("_T")
-#: A value, a range (both ends included, None for an open one) or several values.
-Choice = _T | tuple[_T | None, _T | None] | list[_T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +45,16 @@ class Chosen(Generic[_T]):
     def of(self, column: pl.Expr) -> pl.Expr:
         """Return the expression of rows whose column is wanted."""
         if self.among is not None:
-            return column.is_in(sorted(self.among))  # type: ignore[type-var]  # days, times and numbers have an order
+            return column.is_in(list(self.among))
         found = pl.lit(value=True)
         if self.low is not None:
-            found &= column >= self.low
+            found &= column >= pl.lit(self.low)
         if self.high is not None:
-            found &= column <= self.high
+            found &= column <= pl.lit(self.high)
         return found
 
 
-def chosen(name: str, choice: Any, read: Callable[[str, Any], _T]) -> Chosen[_T] | None:  # noqa: ANN401 - a `Choice`
+def chosen(name: str, choice: Any, read: Callable[[str, Any], _T]) -> Chosen[_T] | None:  # noqa: ANN401 - as in `chosen`
     """Read a choice; None stands for all.
 
     Args:
@@ -221,19 +219,19 @@ class Wanted:
     def rows(self) -> pl.Expr:
         """Return the expression of the rows that are wanted, of files that may hold some."""
         days = pl.col("expiration") - pl.col("trade_date")
-        parts = [
-            (self.expiration, lambda: pl.col("expiration")),
-            (self.dte, lambda: days.dt.total_days()),
-            (self.right, lambda: pl.col("right").cast(pl.String)),
-            (self.strike, lambda: pl.col("strike")),
-            (self.delta, lambda: pl.col("delta")),
-            (self.moneyness, lambda: pl.col("strike") / pl.col(UNDERLYING)),
-            (self.times, lambda: pl.col(self.dataset.time[0]).dt.time()),
+        parts: list[tuple[Chosen[Any] | None, pl.Expr]] = [
+            (self.expiration, pl.col("expiration")),
+            (self.dte, days.dt.total_days()),
+            (self.right, pl.col("right").cast(pl.String)),
+            (self.strike, pl.col("strike")),
+            (self.delta, pl.col("delta")),
+            (self.moneyness, pl.col("strike") / pl.col(UNDERLYING)),
+            (self.times, pl.col(self.dataset.time[0]).dt.time()),
         ]
         found = pl.lit(value=True)
         for choice, column in parts:
             if choice is not None:
-                found &= choice.of(column())
+                found &= choice.of(column)
         if self.without:
             found &= (pl.col("flags") & int(self.without)) == 0
         return found
@@ -246,13 +244,13 @@ def wanted(
     root: str | None = None,
     start: date | str | None = None,
     end: date | str | None = None,
-    expiration: Any = None,  # noqa: ANN401 - a `Choice` of days
-    dte: Any = None,  # noqa: ANN401 - a `Choice` of numbers
+    expiration: Any = None,  # noqa: ANN401 - as in `chosen`
+    dte: Any = None,  # noqa: ANN401 - as in `chosen`
     right: str | None = None,
-    strike: Any = None,  # noqa: ANN401 - a `Choice` of numbers
-    delta: Any = None,  # noqa: ANN401 - a `Choice` of numbers
-    moneyness: Any = None,  # noqa: ANN401 - a `Choice` of numbers
-    times: Any = None,  # noqa: ANN401 - a `Choice` of times
+    strike: Any = None,  # noqa: ANN401 - as in `chosen`
+    delta: Any = None,  # noqa: ANN401 - as in `chosen`
+    moneyness: Any = None,  # noqa: ANN401 - as in `chosen`
+    times: Any = None,  # noqa: ANN401 - as in `chosen`
     flags: str | Flag | Iterable[str] = "clean",
     complete_only: bool = False,
 ) -> Wanted:

@@ -27,10 +27,21 @@ _GAP: Final = 2
 def options(command: _F) -> _F:
     """Give a command the options of an answer."""
     for decorate in (
-        click.option("--output", "-o", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
-                     help="Write to a file, whole or not at all."),
-        click.option("--format", "form", metavar="|".join(FORMATS), type=click.Choice(FORMATS),
-                     help="How to write it.  [default: table on a terminal, else csv; of a file its ending]"),
+        click.option(
+            "--output",
+            "-o",
+            "output",
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Write to a file, whole or not at all.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            metavar="|".join(FORMATS),
+            type=click.Choice(FORMATS),
+            help="How to write it.  [default: table on a terminal, else csv; of a file its ending]",
+        ),
     ):
         command = decorate(command)
     return command
@@ -117,7 +128,8 @@ def _show(frame: "pl.DataFrame") -> None:
 
 
 def _as_many_as_fit(widths: Mapping[str, int], room: int) -> Sequence[str]:
-    shown, taken = [], 0
+    shown: list[str] = []
+    taken = 0
     for name, width in widths.items():
         taken += width + (_GAP if shown else 0)
         if shown and taken > room:

@@ -9,8 +9,21 @@ from spxdata.cli import answer, options
 
 #: The columns that come first, so that a terminal shows what people look at.
 _FIRST = (
-    "expiration", "strike", "right", "bid", "ask", "last", "volume", "open_interest", "implied_vol", "delta", "gamma",
-    "theta", "vega", "underlying", "moneyness",
+    "expiration",
+    "strike",
+    "right",
+    "bid",
+    "ask",
+    "last",
+    "volume",
+    "open_interest",
+    "implied_vol",
+    "delta",
+    "gamma",
+    "theta",
+    "vega",
+    "underlying",
+    "moneyness",
 )
 
 
@@ -19,8 +32,12 @@ _FIRST = (
 @click.option("--root", default="SPXW", show_default=True, metavar="ROOT", help="Option root.")
 @click.option("--expiration", "expirations", multiple=True, metavar="DAY", help="Only this one; may be repeated.")
 @click.option("--right", type=click.Choice(["call", "put"]), help="Only calls, or only puts.")
-@click.option("--moneyness", nargs=2, type=float, metavar="LOW HIGH", help="Only strikes that are this part of the underlying.")
-@click.option("--all-rows", is_flag=True, help="With rows that say nothing: sentinels, repeats, rows outside of the session.")
+@click.option(
+    "--moneyness", nargs=2, type=float, metavar="LOW HIGH", help="Only strikes that are this part of the underlying."
+)
+@click.option(
+    "--all-rows", is_flag=True, help="With rows that say nothing: sentinels, repeats, rows outside of the session."
+)
 @options.data_dir
 @answer.options
 def command(
@@ -37,8 +54,8 @@ def command(
 ) -> None:
     """Show the option chain as it was known at a MOMENT, such as 2024-01-16T10:30 (New York).
 
-    One row per contract: quote, last price, volume so far, open interest, implied volatility and greeks, with where each
-    comes from; nothing in it was known later.
+    One row per contract: quote, last price, volume so far, open interest, implied volatility and greeks, with where
+    each comes from; nothing in it was known later.
     """
     from spxdata.analysis.archive import open_archive
 

@@ -380,6 +380,10 @@ class _Aside:
         """Return what interrupted writers left unfinished."""
         return self._storage.unfinished()
 
+    def address(self, path: str) -> str:
+        """Return where other programs find a file."""
+        return self._storage.address(_aside(path))
+
     def free(self) -> int:
         """Return how many bytes are free."""
         return self._storage.free()
