@@ -1,1 +1,0 @@
-"""Reading an archive the way researchers ask: rows, chains, smiles, surfaces, contracts, SQL."""
