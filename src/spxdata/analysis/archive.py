@@ -173,7 +173,7 @@ class Archive:
             (dollars), volume, open_interest (contracts), implied_vol, delta, gamma, theta (a calendar day), vega (per
             1.00), rho (per 1.00), underlying (index points), moneyness, flags (of the quote); and where each comes
             from: quote_source, last_source, implied_vol_source, greeks_source, gamma_source (the dataset, or "ours"),
-            underlying_source (index, greeks or parity). What nothing tells is null. Sorted by expiration, strike, right.
+            underlying_source (index, greeks or parity). What nothing tells is null. Sorted by contract.
 
         Raises:
             ConfigError: The archive has neither quotes nor greeks of the day.
@@ -454,7 +454,7 @@ class Archive:
         """Return what the archive has, in a few lines."""
         lines = [f"Archive({str(self._directory)!r})"]
         lines += [
-            f"  {one['dataset']} {one['interval']} {one['root']}: {one['first']} to {one['last']}, {one['days']:,} days, "
+            f"  {one['dataset']} {one['interval']} {one['root']}: {one['first']} to {one['last']}, {one['days']} days, "
             f"{one['rows']:,} rows in {one['files']:,} files"
             for one in self.datasets.iter_rows(named=True)
         ]

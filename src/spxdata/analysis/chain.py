@@ -187,8 +187,8 @@ def _with_underlying(found: pl.DataFrame, index: float | None, moment: Moment, r
 def _with_own_greeks(found: pl.DataFrame, moment: Moment, rate: float) -> pl.DataFrame:
     """Return the chain with our own numbers where the vendor's are lacking, in the units of its columns.
 
-    A volatility of the vendor's is taken as it is; where there is none it comes from the mid. An offer without a bid says
-    little of what an option is worth, and gives none.
+    A volatility of the vendor's is taken as it is; where there is none it comes from the mid. An offer without a bid
+    says little of what an option is worth, and gives none.
     """
     price = found.select(pl.when(pl.col("bid") > 0).then(pl.col("mid"))).to_series()
     known: dict[str, Any] = {

@@ -1,8 +1,10 @@
 """One contract's history: all datasets of it joined in time."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -39,7 +41,7 @@ class Named(NamedTuple):
     right: Right
 
     @property
-    def choice(self) -> dict[str, object]:
+    def choice(self) -> dict[str, Any]:
         """The arguments of `wanted.wanted` that choose it."""
         return {"expiration": self.expiration, "strike": self.strike, "right": self.right}
 
@@ -69,48 +71,61 @@ def history(
     Raises:
         ConfigError: The archive has neither quotes nor greeks nor trades of it.
     """
-
-    def rows(name: str, **choice: object) -> pl.DataFrame | None:
-        for interval in shelf.intervals(name):
-            asked = wanted(
-                name,
-                interval=interval,
-                root=contract.root,
-                start=start,  # type: ignore[arg-type]  # read there
-                end=end,  # type: ignore[arg-type]  # likewise
-                flags=flags,  # type: ignore[arg-type]  # likewise
-                **choice,  # type: ignore[arg-type]  # likewise
-            )
-            if shelf.holding(asked):
-                return _known_at(shelf.scan(asked), name, interval).collect()
-        return None
-
-    of_it = contract.choice
-    found: pl.DataFrame | None = None
-    for name in _GRIDS:
-        part = rows(name, **of_it)
-        if part is not None:
-            part = part.drop("symbol", *CONTRACT).rename({"flags": f"{name}_flags"})
-            found = part if found is None else _joined(found, part)
-    traded = next((_running(part) for name in _TRADED if (part := rows(name, **of_it)) is not None), None)
-    if found is None and traded is None:
-        raise ConfigError(
-            f"The archive has nothing of {contract.root} {contract.expiration} {contract.strike:g} {contract.right}.",
-            hint="See what it has with `spxdata status`, or in Python with `archive.days`.",
-        )
+    read = _Reader(shelf, contract, {"start": start, "end": end, "flags": flags})
+    found = _grids(read)
+    traded = next((_running(part) for name in _TRADED if (part := read(name)) is not None), None)
     if found is None:
         found = traded
     elif traded is not None:
         found = found.join_asof(traded, on="timestamp", by="trade_date", check_sortedness=False)
-    interest = rows("open_interest", **of_it)
-    if found is not None and interest is not None:
+    if found is None:
+        raise ConfigError(
+            f"The archive has nothing of {contract.root} {contract.expiration} {contract.strike:g} {contract.right}.",
+            hint="See what it has with `spxdata status`, or in Python with `archive.days`.",
+        )
+    interest, index = read("open_interest"), read("index_price", of_contract=False)
+    if interest is not None:
         newest = interest.sort("timestamp").group_by("trade_date").last().select("trade_date", "open_interest")
         found = found.join(newest, on="trade_date", how="left")
-    index = rows("index_price")
-    if found is not None and index is not None:
+    if index is not None:
         prices = index.select("trade_date", "timestamp", pl.col("price").alias("index_price")).sort("timestamp")
         found = found.join_asof(prices, on="timestamp", by="trade_date", check_sortedness=False)
-    return found if found is not None else pl.DataFrame()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads a contract's rows of one dataset after the other.
+
+    Attributes:
+        shelf: The archive's files.
+        contract: Which contract.
+        choice: Further arguments of `wanted.wanted`.
+    """
+
+    shelf: Shelf
+    contract: Named
+    choice: Mapping[str, Any]
+
+    def __call__(self, name: str, *, of_contract: bool = True) -> pl.DataFrame | None:
+        """Return the rows, of the finest interval that the archive has, by the time they are known; None for none."""
+        which = self.contract.choice if of_contract else {}
+        for interval in self.shelf.intervals(name):
+            asked = wanted(name, interval=interval, root=self.contract.root, **self.choice, **which)
+            if self.shelf.holding(asked):
+                return _known_at(self.shelf.scan(asked), name, interval).collect()
+        return None
+
+
+def _grids(read: _Reader) -> pl.DataFrame | None:
+    """Return quotes and greeks side by side."""
+    found: pl.DataFrame | None = None
+    for name in _GRIDS:
+        part = read(name)
+        if part is not None:
+            part = part.drop("symbol", *CONTRACT).rename({"flags": f"{name}_flags"})
+            found = part if found is None else _joined(found, part)
+    return found
 
 
 def _known_at(rows: pl.LazyFrame, name: str, interval: str) -> pl.LazyFrame:

@@ -89,7 +89,8 @@ def _make_view(connection: "duckdb.DuckDBPyConnection", shelf: Shelf, name: str,
             read += shelf.addresses(part)
             source = _source(connection, shelf, part, DATASETS[name], f"{view}_{len(selects)}")
             selects.append(
-                f"SELECT {columns}, {_quoted(day.root)} AS root, {_quoted(day.interval)} AS interval FROM {source}"
+                f"SELECT {columns}, {_quoted(day.root)} AS root, {_quoted(day.interval)} AS interval "  # noqa: S608 - quoted
+                f"FROM {source}"
             )
     if not selects:
         raise ConfigError(f"The archive has no {name}.", hint="See what it has: spxdata status.")
