@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spxdata.analysis.archive import Archive, open  # noqa: A004 - `spxdata.open`
     from spxdata.bootstrap import download
     from spxdata.config import Settings
     from spxdata.downloader import Summary
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Archive": "analysis.archive",
+    "open": "analysis.archive",
     "download": "bootstrap",
     "Summary": "downloader",
     "Settings": "config",
@@ -44,6 +47,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Archive",
     "ArchiveBusy",
     "ConfigError",
     "DataError",
@@ -58,6 +62,7 @@ __all__ = [
     "TransientError",
     "__version__",
     "download",
+    "open",
 ]
 
 

@@ -473,3 +473,6 @@ class Archive:
         interest = chain.rate_of(self._shelf, at, rate)
         quotes = chain.chain(self._shelf, at, rate=interest)
         return smile.smile(quotes, chain.forwards_of(quotes, at, interest), axis), quotes
+
+
+open = open_archive  # noqa: A001 - it is `spxdata.open` to users
