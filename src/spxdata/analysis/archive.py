@@ -332,7 +332,7 @@ class Archive:
 
         The query may only read: SELECT, DESCRIBE, SUMMARIZE, EXPLAIN. Views have the columns of `scan`, all roots and
         intervals (columns root and interval), without the rows that `flags="clean"` leaves out; those of a view
-        `<dataset>_all` are all.
+        `<dataset>_raw` are all.
 
         Args:
             query: In DuckDB's SQL.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import duckdb
 
 #: Ending of the views that leave out no row.
-EVERY: Final = "_all"
+EVERY: Final = "_raw"
 
 _TYPES: Final = {
     Holds.TEXT: "VARCHAR",

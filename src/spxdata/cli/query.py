@@ -15,7 +15,7 @@ def command(*, sql: str, form: str | None, output: Path | None, **flags: str | N
     """Ask the archive in SQL, which may only read. Needs the extra `duckdb`.
 
     There is a view for each dataset, without the rows that say nothing (sentinels, repeats, superseded reports, rows
-    outside of the session), and one named <dataset>_all with them. Both have the columns of docs/data.md, root and
+    outside of the session), and one named <dataset>_raw with them. Both have the columns of docs/data.md, root and
     interval; of the column right, a word of SQL's own, the name stands in double quotes.
 
     spxdata query "select expiration, avg(implied_vol) from greeks group by 1 order by 1"
