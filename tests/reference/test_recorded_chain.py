@@ -41,9 +41,9 @@ def with_pandas(quotes: Path, minute: int) -> list[tuple[object, ...]]:
     source = pd.concat([pd.read_csv(file) for file in sorted(quotes.glob("SPXW_20210104_*.csv"))])
     past = source[(source.ms_of_day <= minute * 60_000) & ((source.bid != 0) | (source.ask != 0))]
     last = past.sort_values("ms_of_day", kind="stable").groupby(["expiration", "strike", "right"]).last().reset_index()
-    last["expiration"] = pd.to_datetime(last.expiration, format="%Y%m%d").dt.date
+    last["expiration"] = pd.to_datetime(last.expiration.astype(str), format="%Y%m%d").dt.date
     last["right"] = last.right.map({"C": "CALL", "P": "PUT"})
-    last["strike"] /= 1000
+    last["strike"] = last.strike / 1000
     return list(last[["expiration", "strike", "right", "bid", "ask", "ms_of_day"]].itertuples(index=False, name=None))
 
 
