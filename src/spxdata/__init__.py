@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spxdata.analysis.archive import Archive, open  # noqa: A004 - `spxdata.open`
+    from spxdata.analysis.archive import open  # noqa: A004 - `spxdata.open`
     from spxdata.bootstrap import download
     from spxdata.config import Settings
     from spxdata.downloader import Summary
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Archive": "analysis.archive",
     "open": "analysis.archive",
     "download": "bootstrap",
     "Summary": "downloader",
@@ -47,7 +46,6 @@ _HOME = {
 }
 
 __all__ = [
-    "Archive",
     "ArchiveBusy",
     "ConfigError",
     "DataError",

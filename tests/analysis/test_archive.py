@@ -204,7 +204,7 @@ def test_it_works_under_a_running_event_loop(archive: Archive) -> None:
 
 def test_it_opens_by_its_public_name_and_says_where_nothing_is(folder: Path, tmp_path: Path) -> None:
     with spxdata.open(folder) as archive:
-        assert isinstance(archive, spxdata.Archive)
+        assert isinstance(archive, Archive)
     with pytest.raises(ConfigError, match="no archive"):
         spxdata.open(tmp_path)
 

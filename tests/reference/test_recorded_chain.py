@@ -9,8 +9,8 @@ import pandas as pd  # type: ignore[import-untyped]  # ships no types
 import polars as pl
 import pytest
 
-from spxdata import Archive, Emulator, download
-from spxdata import open as open_archive
+from spxdata import Emulator, download
+from spxdata.analysis.archive import Archive, open_archive
 from spxdata.sessions import NEW_YORK
 
 DAY = date(2021, 1, 4)
