@@ -125,7 +125,8 @@ class Provenance:
     """Where an artifact's rows come from.
 
     Attributes:
-        request: Path and query asked for, without host.
+        request: Path and query of the first request, without host; if there were more, how many and what they were
+            split by follows in words, such as "… (split by contract, 312 requests)".
         dialect: v2 or v3.
         greeks_version: The vendor's greeks version; None for datasets without greeks.
         rate_type: The vendor's interest rate; None for datasets without greeks.

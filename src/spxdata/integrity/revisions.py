@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import BinaryIO, Final, Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from spxdata.completeness import describe, verdict
 from spxdata.downloader.days import STOPS_THE_RUN
@@ -278,7 +279,7 @@ class Revisions:
         differs = self._difference(artifact, new, outcome.unit)
         if not differs:  # an older definition of the hash, or of the columns
             return replace(finding, change=Change.UNCHANGED)
-        if new.provenance.request != artifact.provenance.request:
+        if way_of_asking(new.provenance.request) != way_of_asking(artifact.provenance.request):
             reason = f"it is asked for in another way now; then it was {artifact.provenance.request}"
             return replace(finding, change=Change.INCOMPARABLE, reason=reason)
         holes = [hole for hole in found.holes if hole.partial]
@@ -335,6 +336,17 @@ class Revisions:
             self._catalog.beat(self._clock.now())
             self._next_beat = self._clock.monotonic() + _BEAT
         self._subscriber(event)
+
+
+def way_of_asking(request: str) -> tuple[str, dict[str, str]]:
+    """Return a request's path and parameters, without which contract it is for and how its unit was split.
+
+    A unit that is asked for contract by contract begins with another one once the vendor lists a lower strike, and what
+    was too large for one reply may not be so today.
+    """
+    asked = urlsplit(request.partition(" ")[0])
+    parameters = parse_qsl(asked.query, keep_blank_values=True)
+    return asked.path, {name: value for name, value in parameters if name not in {"strike", "right"}}
 
 
 def written(finding: Finding) -> str:

@@ -78,7 +78,7 @@ class Sink:
     path: str
     pending: Pending
     encoding: Encoding
-    provenance: Provenance
+    origin: Callable[[], Provenance]
     clock: Clock
     emit: Emit = ignore
 
@@ -123,6 +123,7 @@ class Sink:
         if missing and not accept_holes:
             raise ShortReply(f"The reply ended cleanly but lacks {describe(missing)}.")
         created_at = self.clock.now()
+        provenance = self.origin()
         rows.finish(
             {
                 "unit": plain(self.unit),
@@ -130,7 +131,7 @@ class Sink:
                 "content_hash": content.hexdigest(),
                 "empty": plain(sorted(checked.empty)),
                 "created_at": plain(created_at),
-                "provenance": plain(self.provenance),
+                "provenance": plain(provenance),
             }
         )
         return Artifact(
@@ -143,7 +144,7 @@ class Sink:
             format=self.encoding.format,
             compression=rows.compression,
             created_at=created_at,
-            provenance=self.provenance,
+            provenance=provenance,
         )
 
 
@@ -157,12 +158,26 @@ def open_rows(file: HashingFile, unit: Unit, encoding: Encoding) -> Rows:
 
 @contextmanager
 def write(
-    unit: Unit, storage: Storage, encoding: Encoding, provenance: Provenance, clock: Clock, emit: Emit = ignore
+    unit: Unit,
+    storage: Storage,
+    encoding: Encoding,
+    origin: Callable[[], Provenance],
+    clock: Clock,
+    emit: Emit = ignore,
 ) -> Iterator[Sink]:
-    """Open a unit's file; leaving without a commit, for whatever reason, leaves nothing behind."""
+    """Open a unit's file; leaving without a commit, for whatever reason, leaves nothing behind.
+
+    Args:
+        unit: Whose rows.
+        storage: Where.
+        encoding: How.
+        origin: Says where the rows come from; asked once all of them have come.
+        clock: Where "created at" comes from.
+        emit: Is told of what happens.
+    """
     path = path_of(unit, encoding.format)
     with storage.create(path) as pending:
-        yield Sink(unit, path, pending, encoding, provenance, clock, emit)
+        yield Sink(unit, path, pending, encoding, origin, clock, emit)
 
 
 def _regroup(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
