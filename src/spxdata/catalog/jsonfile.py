@@ -293,8 +293,7 @@ class JsonCatalog(LedgerCatalog):
             yield
         except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise CatalogCorrupt(
-                f"{self._directory / path} is no file of the catalog, or damaged ({type(error).__name__}: {error})",
-                hint="Move it aside and run again: intact files are recorded anew.",
+                f"{self._directory / path} is no file of the catalog, or damaged ({type(error).__name__}: {error})"
             ) from error
 
     def _require_writable(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from spxdata.errors import Evidence, MalformedReply, SchemaDrift
 from spxdata.model import Right, Unit
 from spxdata.schema import DATASETS, V2_DATE, Dataset, Form, Kind, Wire, WireColumn, wire
+from spxdata.sessions import NEW_YORK
 
 #: Bytes of a batch: large enough that per-batch costs vanish, small enough for several at once in memory.
 BATCH_BYTES: Final = 16 * 1024 * 1024
@@ -30,9 +32,17 @@ TYPES: Final[Mapping[Kind, pl.DataType]] = {
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
 #: How files begin that polars unpacks by itself: gzip, zlib, zstd.
 _PACKED: Final = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"\x28\xb5\x2f\xfd")
-#: Digits of a day without hyphens.
+#: Characters of a day, without hyphens and with them.
 _DAY_DIGITS: Final = 8
+_ISO_DIGITS: Final = 10
+#: A day as it may be written, too.
+_ANY_DAY: Final = r"^\s*[0-9]{4}-?[0-9]{2}-?[0-9]{2}\s*$"
+#: What cannot be read as a day.
+_NO_DAY: Final = pl.lit("no day")
 _DAY_MS: Final = 24 * 60 * 60 * 1000
+#: Days and times lie between these; what a lost digit or a sign leads to does not. Python has no year before the first.
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=NEW_YORK)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=NEW_YORK)
 #: Longest part of an error message that repeats the reply's own text.
 _SHOWN = 200
 
@@ -46,12 +56,15 @@ class Batch:
 
 
 def _iso_day(column: WireColumn) -> pl.Expr:
-    return pl.col(column.name).str.to_date("%Y-%m-%d")
+    cells = pl.col(column.name)
+    is_whole = cells.str.len_bytes() == _ISO_DIGITS  # 2024-01-1 would be read, too, and is a cut 2024-01-19
+    return pl.when(is_whole).then(cells).otherwise(_NO_DAY).str.to_date("%Y-%m-%d")
 
 
 def _any_day(column: WireColumn) -> pl.Expr:
-    digits = pl.col(column.name).str.strip_chars().str.replace_all("-", "", literal=True)
-    return digits.str.pad_start(_DAY_DIGITS, "x").str.to_date("%Y%m%d")  # too few digits would be read as another day
+    cells = pl.col(column.name)
+    digits = pl.when(cells.str.contains(_ANY_DAY)).then(cells.str.replace_all(r"[\s-]", "")).otherwise(_NO_DAY)
+    return digits.str.to_date("%Y%m%d")  # which would read too few digits as another day
 
 
 def _iso_time(column: WireColumn) -> pl.Expr:
@@ -196,8 +209,14 @@ def _read(
     lines = block.count(b"\n")
     if raw.height != lines:
         raise MalformedReply(f"{lines:,} lines became {raw.height:,} rows.", evidence=evidence)
-    _refuse_gaps(raw, evidence)
+    _refuse_gaps(raw, columns, evidence)
     _refuse_other_days(raw, columns, evidence)
+    frame = _understood(raw, dataset, sent, evidence)
+    _refuse_far_times(frame, dataset, evidence)
+    return frame
+
+
+def _understood(raw: pl.DataFrame, dataset: Dataset, sent: Wire, evidence: Evidence) -> pl.DataFrame:
     try:
         return _canonical(raw, dataset, sent, {})
     except pl.exceptions.PolarsError:
@@ -217,27 +236,34 @@ def _canonical(
     return raw.select(found.get(c.name, pl.lit(None, TYPES[c.kind]).alias(c.name)) for c in dataset.columns)
 
 
-def _refuse_gaps(frame: pl.DataFrame, evidence: Evidence) -> None:
+def _refuse_gaps(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evidence: Evidence) -> None:
     """Refuse empty cells: a row with too few cells shows as them, and the vendor leaves none empty."""
-    empty = [name for name, count in zip(frame.columns, frame.null_count().row(0), strict=True) if count]
+    gaps = {column.name: _is_gap(column) for column in columns}
+    found = frame.select(gap.any().alias(name) for name, gap in gaps.items()).row(0, named=True)
+    empty = [name for name, is_there in found.items() if is_there]
     if not empty:
         return
-    within = frame.select(pl.any_horizontal(pl.col(empty).is_null()).arg_max()).item()
+    within = frame.select(pl.any_horizontal(gaps[name] for name in empty).arg_max()).item()
     line = evidence.batch.split(b"\n", within + 1)[within]
     raise MalformedReply(
         f"Row {evidence.first_row + within + 1:,} lacks {', '.join(empty)}: {line[:_SHOWN]!r}", evidence=evidence
     )
 
 
+def _is_gap(column: WireColumn) -> pl.Expr:
+    cells = pl.col(column.name)
+    return cells.is_null() | (cells == "") if column.form is Form.TEXT else cells.is_null()  # "" is no null to polars
+
+
 def _refuse_other_days(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evidence: Evidence) -> None:
-    """Refuse days of fewer digits than eight, and milliseconds that are none of a day: both would be another day.
+    """Refuse days of other than eight digits, and milliseconds that are none of a day: both would be another day.
 
     2024119 would be read as a day in November; milliseconds may lead out of what a date can be.
     """
     for column in columns:
         cells = frame[column.name]
         if column.form is Form.COMPACT_DAY:
-            wrong, what = cells.str.len_bytes() != _DAY_DIGITS, "too few digits"
+            wrong, what = cells.str.len_bytes() != _DAY_DIGITS, "other than eight digits"
         elif column.form is Form.MS_OF_DAY:
             wrong, what = ~cells.is_between(0, _DAY_MS, closed="left"), "milliseconds that are none of a day"
         else:
@@ -245,6 +271,16 @@ def _refuse_other_days(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evi
         if wrong.any():
             row = evidence.first_row + (wrong.arg_max() or 0) + 1
             raise MalformedReply(f"Row {row:,} has a {column.name} of {what}.", evidence=evidence)
+
+
+def _refuse_far_times(frame: pl.DataFrame, dataset: Dataset, evidence: Evidence) -> None:
+    """Refuse days and times that are none of a market's."""
+    for kind, first, last in ((Kind.DATE, _EARLIEST.date(), _LATEST.date()), (Kind.TIME, _EARLIEST, _LATEST)):
+        for name in dataset.of(kind):
+            far = ~frame[name].is_between(pl.lit(first), pl.lit(last))
+            if far.any():
+                row = evidence.first_row + (far.arg_max() or 0) + 1
+                raise MalformedReply(f"Row {row:,} has a {name} of another age.", evidence=evidence)
 
 
 def _words(error: Exception) -> str:
