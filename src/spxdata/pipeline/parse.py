@@ -33,11 +33,16 @@ _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
 _TIME_END: Final = r":[0-5][0-9](\.[0-9]{1,6}0*)?$"
 #: How files begin that polars unpacks by itself: gzip, zlib, zstd.
 _PACKED: Final = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"\x28\xb5\x2f\xfd")
-#: Digits of a day without hyphens.
+#: Characters of a day, without hyphens and with them.
 _DAY_DIGITS: Final = 8
+_ISO_DIGITS: Final = 10
+#: A day as it may be written, too.
+_ANY_DAY: Final = r"^\s*[0-9]{4}-?[0-9]{2}-?[0-9]{2}\s*$"
+#: What cannot be read as a day.
+_NO_DAY: Final = pl.lit("no day")
 _DAY_MS: Final = 24 * 60 * 60 * 1000
-#: Days since 1970 that Python knows, as days of New York and of Greenwich: polars reads years far beyond.
-_KNOWN_DAYS: Final = range((date(1, 1, 1) - date(1970, 1, 1)).days, (date(9999, 12, 31) - date(1970, 1, 1)).days)
+#: Days since 1970 of all that a market can speak of; what a lost digit or a sign leads to lies elsewhere.
+_MARKET_DAYS: Final = range((date(1900, 1, 1) - date(1970, 1, 1)).days, (date(2200, 1, 1) - date(1970, 1, 1)).days)
 #: By type, how many of a moment's physical units are a day.
 _PER_DAY: Final[Mapping[pl.DataType, int]] = {pl.Date(): 1, TIME: _DAY_MS * 1000}
 #: Longest part of an error message that repeats the reply's own text.
@@ -53,12 +58,15 @@ class Batch:
 
 
 def _iso_day(column: WireColumn) -> pl.Expr:
-    return pl.col(column.name).str.to_date("%Y-%m-%d")
+    cells = pl.col(column.name)
+    is_whole = cells.str.len_bytes() == _ISO_DIGITS  # 2024-01-1 would be read, too, and is a cut 2024-01-19
+    return pl.when(is_whole).then(cells).otherwise(_NO_DAY).str.to_date("%Y-%m-%d")
 
 
 def _any_day(column: WireColumn) -> pl.Expr:
-    digits = pl.col(column.name).str.strip_chars().str.replace_all("-", "", literal=True)
-    return digits.str.pad_start(_DAY_DIGITS, "x").str.to_date("%Y%m%d")  # too few digits would be read as another day
+    cells = pl.col(column.name)
+    digits = pl.when(cells.str.contains(_ANY_DAY)).then(cells.str.replace_all(r"[\s-]", "")).otherwise(_NO_DAY)
+    return digits.str.to_date("%Y%m%d")  # which would read too few digits as another day
 
 
 def _iso_time(column: WireColumn) -> pl.Expr:
@@ -212,7 +220,7 @@ def _read(
             frame = _canonical(raw, dataset, sent, _ELSE)
         except pl.exceptions.PolarsError as error:
             raise MalformedReply(f"A value cannot be read: {_words(error)}", evidence=evidence) from error
-    _refuse_unknown_days(frame, evidence)
+    _refuse_far_days(frame, evidence)
     return frame
 
 
@@ -251,7 +259,7 @@ def _refuse_other_moments(frame: pl.DataFrame, columns: tuple[WireColumn, ...], 
     for column in columns:
         cells = frame[column.name]
         if column.form is Form.COMPACT_DAY:
-            wrong, what = cells.str.len_bytes() != _DAY_DIGITS, "too few digits"
+            wrong, what = cells.str.len_bytes() != _DAY_DIGITS, "other than eight digits"
         elif column.form is Form.MS_OF_DAY:
             wrong, what = ~cells.is_between(0, _DAY_MS, closed="left"), "milliseconds that are none of a day"
         elif column.form is Form.ISO_TIME:
@@ -265,16 +273,16 @@ def _refuse_other_moments(frame: pl.DataFrame, columns: tuple[WireColumn, ...], 
             _refuse_row(column.name, what, wrong, evidence)
 
 
-def _refuse_unknown_days(frame: pl.DataFrame, evidence: Evidence) -> None:
-    """Refuse years before 1 and after 9999: polars takes them, and nothing else can."""
+def _refuse_far_days(frame: pl.DataFrame, evidence: Evidence) -> None:
+    """Refuse days and times that are none of a market's; Python could not even hold some that polars reads."""
     for cells in frame.iter_columns():
         per_day = _PER_DAY.get(cells.dtype)
         if per_day is None:
             continue
-        first, end = (day * per_day for day in (_KNOWN_DAYS.start, _KNOWN_DAYS.stop))
+        first, end = (day * per_day for day in (_MARKET_DAYS.start, _MARKET_DAYS.stop))
         known = cells.to_physical().is_between(first, end, closed="left")
         if not known.all():
-            _refuse_row(cells.name, "a year that no calendar has", ~known, evidence)
+            _refuse_row(cells.name, "a day of another age", ~known, evidence)
 
 
 def _refuse_row(name: str, what: str, wrong: pl.Series, evidence: Evidence) -> NoReturn:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import ClassVar
 
 from spxdata import __version__
-from spxdata.errors import NoData, TooLarge
+from spxdata.errors import MalformedReply, NoData, TooLarge
 from spxdata.model import Contract, ContractList, Provenance, Right, Unit
 from spxdata.protocols import Clock
 from spxdata.schema import DATASETS, wire
@@ -131,13 +131,13 @@ class Client(ABC):
     def expirations(self, root: str) -> tuple[date, ...]:
         """Return all expirations of a root, sorted; the sentinel 0 is none."""
         column = self.manner.expirations
-        rows = self._list("expirations", {self.manner.root: root})
+        rows = self._of_root(root, self._list("expirations", {self.manner.root: root}))
         return tuple(sorted({a_day(row[column]) for row in rows if row[column] != "0"}))
 
     def strikes(self, root: str, expiration: date) -> tuple[float, ...]:
         """Return the strikes of an expiration in dollars, sorted."""
         asked = {self.manner.root: root, self.manner.expiration: f"{expiration:{self.manner.day}}"}
-        return tuple(sorted({self._strike(row) for row in self._list("strikes", asked)}))
+        return tuple(sorted({self._strike(row) for row in self._of_root(root, self._list("strikes", asked))}))
 
     def contracts(self, root: str, trade_date: date, kind: str) -> ContractList:
         """Return the contracts quoted or traded on a day.
@@ -269,6 +269,18 @@ class Client(ABC):
         ):
             body = whole(joined(pages))
         return self.line.list_rows(body, request, columns)
+
+    def _of_root(self, root: str, rows: Iterator[dict[str, str]]) -> Iterator[dict[str, str]]:
+        """Yield the rows of a list that is of one root alone, where its rows name one.
+
+        Raises:
+            MalformedReply: A row is of another one.
+        """
+        for row in rows:
+            found = row.get(self.manner.root, root)
+            if found != root:
+                raise MalformedReply(f"The list is to be of {root}, and has {found!r}.")
+            yield row
 
     def _contract(self, row: Mapping[str, str]) -> tuple[str, Contract]:
         right = a_right(row["right"], self.manner.rights)
