@@ -91,7 +91,7 @@ class TestStored:
         assert outcome == Outcome(QUOTE_UNIT, State.STORED, artifact=outcome.artifact)
         assert left(tmp_path) == [PATH]
         assert pl.concat(frames(storage, PATH)).equals(stored_frame(frame_of(rows_of())))
-        assert adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS)) == (outcome.artifact, (), ())
+        assert adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS)) == (outcome.artifact, (), (), frozenset())
 
     def test_the_provenance_is_the_replys(self, storage: LocalStorage) -> None:
         """Where the rows come from is the Terminal's to say."""
@@ -182,7 +182,7 @@ class TestDatasets:
         outcome = attempt(unit, listed, edges_of(storage, terminal=terminal))
         assert outcome.artifact
         assert (outcome.artifact.rows, outcome.holes, outcome.notes, outcome.verified) == (len(rows), (), 0, True)
-        assert adopt(storage, unit, frozenset(CONTRACTS) if listed else None) == (outcome.artifact, (), ())
+        assert adopt(storage, unit, frozenset(CONTRACTS) if listed else None) == (outcome.artifact, (), (), frozenset())
         frame = pl.concat(frames(storage, path_of(unit)))
         lacks = dataset.v2.lacks if dataset.v2 and dialect == "v2" else ()
         assert {name for name in frame.columns if frame[name].null_count()} == set(lacks)
@@ -222,7 +222,7 @@ class TestDatasets:
         unit, gone = unit_for(eod), CALL._replace(expiration=date(2024, 1, 12))
         outcome = attempt(unit, listing([*CONTRACTS, gone]), edges_of(storage, csv_of(rows_of(dataset=eod))))
         assert outcome.holes == ()
-        assert adopt(storage, unit, frozenset([*CONTRACTS, gone])) == (outcome.artifact, (), ())
+        assert adopt(storage, unit, frozenset([*CONTRACTS, gone])) == (outcome.artifact, (), (), frozenset())
 
     def test_trades_are_stored_in_the_order_in_which_they_came(self, storage: LocalStorage) -> None:
         """Contract by contract; equal ones too, and a sequence number that is less than the one before it."""
