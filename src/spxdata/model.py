@@ -1,7 +1,7 @@
 """The words of the product as small frozen values: unit, contract, artifact, hole, outcome, verdict."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -52,6 +52,10 @@ class ContractList:
         return frozenset(
             contract for contract in self.contracts if expiration is None or contract.expiration == expiration
         )
+
+    def joined(self, newer: "ContractList") -> "ContractList":
+        """Return a list of what this one or a newer one has."""
+        return replace(newer, contracts=tuple(sorted({*self.contracts, *newer.contracts})))
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,11 @@ def unusable(code: str) -> Outcome:
 
 
 #: A listed expiration that twice has no data is empty, and the day can't be whole; it is asked for again another day.
-EMPTY = Outcome(told=("O472",), attempts=2, state=State.EMPTY, verdict=Verdict.PARTIAL, same=False, waited=1)
+EMPTY = Outcome(
+    told=("O472",), attempts=2, state=State.EMPTY, exit_code=1, verdict=Verdict.PARTIAL, same=False, waited=1
+)
 #: What the subscription lacks is not asked for any further that day.
-REFUSED = Outcome(state=State.REFUSED, code="R403", verdict=Verdict.PARTIAL, same=False, waited=0)
+REFUSED = Outcome(state=State.REFUSED, code="R403", exit_code=1, verdict=Verdict.PARTIAL, same=False, waited=0)
 #: If it is so from the first unit on, the day has nothing.
 ALL_REFUSED = replace(REFUSED, exit_code=3, verdict=None)
 #: A reply that is clean and lacks something is believed the second time.
@@ -217,7 +219,7 @@ class ListRow:
     Attributes:
         do: What the emulator does.
         options: Of the fault.
-        asked: How often the list is asked for.
+        asked: How often the list is asked for: twice if nothing struck it.
         waited: Seconds the run waited.
         verdict: Of the day.
         exit_code: Of the run.
@@ -229,7 +231,7 @@ class ListRow:
 
     do: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    asked: int = 2
+    asked: int = 3
     waited: float = 1
     verdict: Verdict | None = Verdict.COMPLETE
     exit_code: int = 0
@@ -267,14 +269,15 @@ LISTS: tuple[ListRow, ...] = (
     ListRow("status", {"status": 500}, name="500"),
     ListRow("status", {"status": 571}, waited=5, name="571"),
     ListRow("status", {"status": 572}, name="572"),
-    ListRow("delay", {"seconds": 0.1}, asked=1, waited=0, name="short"),
+    ListRow("delay", {"seconds": 0.1}, asked=2, waited=0, name="short"),
     ListRow("delay", {"seconds": 60}, name="too-long"),
-    ListRow("trickle", {"bytes": 100, "seconds": 0.01}, asked=1, waited=0),
+    ListRow("trickle", {"bytes": 100, "seconds": 0.01}, asked=2, waited=0),
     ListRow("stall_after", {"bytes": 100}),
     ListRow("close_after", {"bytes": 100}),
     ListRow("reset_after", {"bytes": 100}),
     ListRow("cut_last_row"),
-    ListRow("duplicate_rows", {"rows": 5}, asked=1, waited=0),
+    ListRow("short", {"contracts": 2}, asked=2, waited=0),
+    ListRow("duplicate_rows", {"rows": 5}, asked=2, waited=0),
     ListRow("drift", {"rename": {"strike": "strike_price"}}, **lost("D001", 4)),
     ListRow("no_data_200"),
     ListRow("header_only"),

@@ -31,7 +31,7 @@ from spxdata.layout import QUARANTINE, path_of
 from spxdata.model import Contract, ContractList, Hole, HoleKind, Outcome, State
 from spxdata.pipeline.attempt import Edges, attempt
 from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.read import adopt, frames
+from spxdata.pipeline.read import Adopted, adopt, frames
 from spxdata.protocols import Pending
 from spxdata.schema import DATASETS, Dataset
 from spxdata.storage.local import LocalStorage
@@ -95,7 +95,7 @@ class TestStored:
         assert outcome == Outcome(QUOTE_UNIT, State.STORED, artifact=outcome.artifact)
         assert left(tmp_path) == [PATH]
         assert pl.concat(frames(storage, PATH)).equals(stored_frame(frame_of(rows_of())))
-        assert adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS)) == (outcome.artifact, (), ())
+        assert adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS)) == (outcome.artifact, (), (), frozenset())
 
     def test_the_provenance_is_the_replys(self, storage: LocalStorage) -> None:
         """Where the rows come from is the Terminal's to say."""
@@ -186,7 +186,7 @@ class TestDatasets:
         outcome = attempt(unit, listed, edges_of(storage, terminal=terminal))
         assert outcome.artifact
         assert (outcome.artifact.rows, outcome.holes, outcome.notes, outcome.verified) == (len(rows), (), 0, True)
-        assert adopt(storage, unit, frozenset(CONTRACTS) if listed else None) == (outcome.artifact, (), ())
+        assert adopt(storage, unit, frozenset(CONTRACTS) if listed else None) == (outcome.artifact, (), (), frozenset())
         frame = pl.concat(frames(storage, path_of(unit)))
         lacks = dataset.v2.lacks if dataset.v2 and dialect == "v2" else ()
         assert {name for name in frame.columns if frame[name].null_count()} == set(lacks)
@@ -226,7 +226,7 @@ class TestDatasets:
         unit, gone = unit_for(eod), CALL._replace(expiration=date(2024, 1, 12))
         outcome = attempt(unit, listing([*CONTRACTS, gone]), edges_of(storage, csv_of(rows_of(dataset=eod))))
         assert outcome.holes == ()
-        assert adopt(storage, unit, frozenset([*CONTRACTS, gone])) == (outcome.artifact, (), ())
+        assert adopt(storage, unit, frozenset([*CONTRACTS, gone])) == (outcome.artifact, (), (), frozenset())
 
     def test_trades_are_stored_in_the_order_in_which_they_came(self, storage: LocalStorage) -> None:
         """Contract by contract; equal ones too, and a sequence number that is less than the one before it."""
@@ -318,7 +318,8 @@ class TestContractsThatDidNotCome:
         note = Hole(HoleKind.NOTE, HIGH_CALL, None, None)
         assert (asked, outcome.holes, outcome.partial, outcome.notes) == ([HIGH_CALL], (note,), False, 0)
         adopted = adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS))
-        assert adopted == (outcome.artifact, (note,), (HIGH_CALL,))
+        assert outcome.artifact
+        assert adopted == Adopted(outcome.artifact, (note,), (HIGH_CALL,), frozenset())
 
     def test_one_whose_reply_has_no_rows_either_stays_a_gap(self, storage: LocalStorage) -> None:
         """A line of column names is no word on it."""

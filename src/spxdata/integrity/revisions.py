@@ -26,10 +26,10 @@ from spxdata.integrity.coverage import Wanted
 from spxdata.integrity.earlier import adopt_earlier, copy, keep_earlier
 from spxdata.integrity.row_changes import RowChanges, row_changes, with_values
 from spxdata.layout import PRIVATE, REFETCHED
-from spxdata.model import Artifact, Outcome, Provenance, State, Unit
+from spxdata.model import Artifact, Outcome, Provenance, Unit
 from spxdata.pipeline.attempt import Edges, attempt
 from spxdata.pipeline.read import confirmed, frames
-from spxdata.plan import ask_again
+from spxdata.plan import dated
 from spxdata.protocols import Catalog, Pending, Storage, Terminal
 from spxdata.retry import Patience
 from spxdata.schema import DATASETS
@@ -239,7 +239,7 @@ class Revisions:
             self._clock.sleep(self._flow.until_launch(0) or 0.0)
             self._flow.launched()
             try:
-                found = attempt(unit, listed, edges, accept_holes=accept_holes)
+                found = attempt(unit, listed, edges, accept_holes=accept_holes, accept_unlisted=True)
             except UNUSABLE as error:  # it costs the unit none of its tries
                 self._flow.failed(error)
                 continue
@@ -264,7 +264,8 @@ class Revisions:
                 pause = again
             else:
                 self._flow.succeeded()
-                return replace(found, attempts=tries)
+                today = self._clock.now().astimezone(NEW_YORK).date()
+                return dated(replace(found, attempts=tries), today, listed=listed is not None)
             self._clock.sleep(pause)
         raise AssertionError  # count() has no end
 
@@ -307,15 +308,13 @@ class Revisions:
     def _replace(self, found: Outcome, new: Artifact) -> None:
         """Give a unit the rows that came now, and its day the verdict that follows."""
         unit = found.unit
-        today = self._clock.now().astimezone(NEW_YORK).date()
-        again = ask_again(State.STORED, unit.trade_date, today) if found.partial else None
         status = next((s for s in self._catalog.days(unit.trade_date, unit.trade_date) if s.day == unit.day), None)
         ended = status and status.verdict is not None
         if status and ended:
             self._catalog.begin_day(unit.day, status.scope, self._clock.now())
         try:
             artifact = copy(self._aside, new, self._storage, new.path, lambda: self._catalog.withdraw(unit))
-            self._catalog.record(replace(found, artifact=artifact, ask_again=again), self._clock.now())
+            self._catalog.record(replace(found, artifact=artifact), self._clock.now())
         except BaseException as error:
             if ended:
                 words = error.message if isinstance(error, SpxDataError) else None

@@ -9,11 +9,12 @@ from typing import Final
 from spxdata.completeness import expected
 from spxdata.errors import DataError, MalformedReply, NoData, TooLarge
 from spxdata.events import Emit, FileRenamed, Quarantined, Received
-from spxdata.model import Artifact, Contract, ContractList, Hole, Outcome, Provenance, Right, State, Unit
+from spxdata.model import Contract, ContractList, Outcome, Provenance, Right, State, Unit
 from spxdata.pipeline.blocks import in_blocks
 from spxdata.pipeline.order import Order, Sorter, SortMemory
 from spxdata.pipeline.parse import Batch, parse
 from spxdata.pipeline.quarantine import keep
+from spxdata.pipeline.read import Adopted
 from spxdata.pipeline.validate import validate
 from spxdata.pipeline.write import Encoding, write
 from spxdata.protocols import Clock, Reply, Storage, Terminal
@@ -72,6 +73,7 @@ def attempt(
     edges: Edges,
     *,
     accept_holes: bool = False,
+    accept_unlisted: bool = False,
     replacing: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Fetch, validate and commit one unit, or raise and leave no trace but a quarantine entry.
@@ -82,6 +84,7 @@ def attempt(
         edges: Terminal, storage, clock and what attempts share.
         accept_holes: Whether a clean reply that lacks something is committed with its holes; a few contracts that it
             lacks whole are asked for one by one first.
+        accept_unlisted: Whether a reply that proves the list short is committed; it is not verified then.
         replacing: Called right before the file gets its final name.
 
     Raises:
@@ -109,25 +112,25 @@ def attempt(
                 if accept_holes:  # what a second reply lacks too is asked for contract by contract
                     batches = _completed(batches, expected(unit, contracts), singly, sorter)
                 checked = validate(batches, unit, contracts, sorter, singly.empty)
-                artifact = sink.commit(checked, accept_holes=accept_holes, replacing=replacing)
+                artifact = sink.commit(
+                    checked, accept_holes=accept_holes, accept_unlisted=accept_unlisted, replacing=replacing
+                )
         except DataError as error:
             folder = keep(edges.storage, unit, error, sorter.held(), edges.clock.now())
             if folder:
                 edges.emit(Quarantined(unit, folder))
             raise
     edges.emit(FileRenamed(unit, artifact.path))
-    return stored(unit, artifact, checked.holes, singly.empty, verified=is_verified(unit, listed))
+    return stored(Adopted(artifact, checked.holes, tuple(singly.empty), checked.unlisted), unit, listed)
 
 
-def is_verified(unit: Unit, listed: ContractList | None) -> bool:
-    """Tell whether there was something to compare a unit's rows with; an index is compared with its session alone."""
-    return listed is not None or DATASETS[unit.dataset].contract_list is None
+def stored(found: Adopted, unit: Unit, listed: ContractList | None) -> Outcome:
+    """Return the outcome of a committed file: what matters and contracts known to be empty by name, notes counted.
 
-
-def stored(
-    unit: Unit, artifact: Artifact, holes: tuple[Hole, ...], empty: Collection[Contract] = (), *, verified: bool
-) -> Outcome:
-    """Return the outcome of a committed file: what matters and contracts known to be empty by name, notes counted."""
+    It is verified if there was something to compare its rows with, and they did not prove that short; an index is
+    compared with its session alone.
+    """
+    artifact, holes, empty, unlisted = found
     named = tuple(hole for hole in holes if hole.partial or hole.contract in empty)
     return Outcome(
         unit,
@@ -135,7 +138,7 @@ def stored(
         artifact=artifact,
         holes=named,
         notes=len(holes) - len(named),
-        verified=verified,
+        verified=not unlisted and (listed is not None or DATASETS[unit.dataset].contract_list is None),
     )
 
 
