@@ -11,7 +11,7 @@ from spxdata.model import Contract, Day, Hole, HoleKind, Right, Scope, State, Un
 #: Kind under which the catalog keeps certificates.
 KIND: Final = "certificate"
 #: Version of the rules that certificates follow; one of another version is computed anew.
-VERSION: Final = 1
+VERSION: Final = 2
 
 #: Verdicts of days that lack nothing the vendor has.
 SOUND: Final = frozenset({Verdict.COMPLETE, Verdict.CLOSED, Verdict.ABSENT, Verdict.NOT_PUBLISHED})

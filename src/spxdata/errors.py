@@ -31,7 +31,8 @@
     │  ├─ SchemaDrift         columns missing, extra or renamed            SPX-D001
     │  ├─ MalformedReply      a row that is cut, unreadable or too long    SPX-D002
     │  ├─ BrokenRule          a structural rule of pipeline/rules.py       SPX-D003
-    │  └─ ShortReply          ended cleanly, but lacks what was listed     SPX-D004
+    │  ├─ ShortReply          ended cleanly, but lacks what was listed     SPX-D004
+    │  └─ ShortList           has what was not listed                      SPX-D005
     └─ StorageError           the disk or the catalog                       5  SPX-S000
        ├─ DiskFull                                                         SPX-S001
        ├─ NotWritable                                                      SPX-S002
@@ -337,6 +338,13 @@ class ShortReply(DataError):
 
     code = "SPX-D004"
     advice = "It is asked for once more; what is missing then is stored as a hole."
+
+
+class ShortList(DataError):
+    """The reply has quotes of contracts that the day's contract list lacks: the list cannot tell what is complete."""
+
+    code = "SPX-D005"
+    advice = "The list is asked for once more; rows of contracts that it lacks then too leave the day unverified."
 
 
 class StorageError(SpxDataError):

@@ -25,11 +25,14 @@ REVISIONS = ".revisions"
 #: What a temporary name ends with; nothing of this ending is ever part of the archive.
 PARTIAL = ".partial"
 
+#: The formats that a unit's file may have; it has one of them.
+FORMATS = ("parquet", "csv")
+
 _PATH = re.compile(
     r"(?P<day>\d{8})/(?P<root>[a-z0-9.]+?)"
     r"(?:_(?P<dataset>" + "|".join(sorted(DATASETS, key=len, reverse=True)) + r"))?"
     r"(?:_(?P<interval>tick|\d+(?:ms|s|m|h|d)))?"
-    r"(?:_exp_(?P<expiration>\d{8}))?\.(?P<format>parquet|csv)"
+    r"(?:_exp_(?P<expiration>\d{8}))?\.(?P<format>" + "|".join(FORMATS) + r")"
 )
 _STAMP = "%Y%m%dT%H%M%S%fZ"
 _REVISION = re.compile(rf"{re.escape(REVISIONS)}/(?P<path>[^~]+)~(?P<stamp>[0-9]{{8}}T[0-9]{{12}}Z)")
@@ -50,6 +53,11 @@ def path_of(unit: Unit, file_format: str = "parquet") -> str:
     if unit.expiration is not None:
         name += f"_exp_{unit.expiration:%Y%m%d}"
     return f"{unit.trade_date:%Y%m%d}/{name}.{file_format}"
+
+
+def paths_of(unit: Unit) -> tuple[str, ...]:
+    """Return where a unit's file may lie, in each format."""
+    return tuple(path_of(unit, file_format) for file_format in FORMATS)
 
 
 def unit_of(path: str) -> Unit:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from spxdata.errors import ConfigError
@@ -182,20 +182,32 @@ def is_due(outcome: Outcome | None, today: date, *, force: bool = False, holes: 
     """
     if outcome is None or force:
         return True
-    if outcome.state is State.STORED and not outcome.partial:
+    if outcome.state is State.STORED and not outcome.partial and (outcome.verified or outcome.ask_again is None):
         return False
-    if holes:
+    if holes or outcome.state not in {State.STORED, State.EMPTY, State.REFUSED}:
         return True
-    if outcome.state in {State.STORED, State.EMPTY, State.REFUSED}:
-        return outcome.ask_again is not None and outcome.ask_again <= today
-    return True
+    if outcome.ask_again is None:
+        return outcome.partial
+    return outcome.ask_again <= today
+
+
+def dated(outcome: Outcome, today: date, *, listed: bool) -> Outcome:
+    """Return an outcome with the day from which asking again makes sense.
+
+    Args:
+        outcome: How the unit stands.
+        today: The current day in New York.
+        listed: Whether it was held against a contract list: what is not verified then has proved that list short.
+    """
+    whole = outcome.state is State.STORED and not outcome.partial and (outcome.verified or not listed)
+    return replace(outcome, ask_again=None if whole else ask_again(outcome.state, outcome.unit.trade_date, today))
 
 
 def ask_again(state: State, trade_date: date, today: date) -> date | None:
     """Return the day from which asking again makes sense, None where `is_due` needs none.
 
     Args:
-        state: How the unit stands; stored means: with holes.
+        state: How the unit stands; stored means: with holes, or against a list that it has proved short.
         trade_date: The unit's day.
         today: The current day in New York.
     """

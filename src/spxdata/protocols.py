@@ -29,7 +29,7 @@ class Reply(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Where the rows come from."""
+        """Where the rows come from; in how many requests, is known once all have come."""
         ...
 
     def chunks(self) -> Iterator[bytes]:

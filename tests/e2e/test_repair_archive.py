@@ -199,7 +199,7 @@ def test_a_catalog_that_is_gone_is_made_from_the_files(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✓ Repaired: 84 files recorded again" in done.stdout
     lists = [] if whole.environ else [f"list {day:%Y%m%d}" for day in DATES]  # those in JSON are files of their own
-    assert archive.asked(before) == lists
+    assert archive.asked(before) == sorted(lists * 2)  # each is believed when it was said twice
     held, days = archive.held()
     assert held == whole.held()[0]
     assert [(one.day, one.verdict, one.checksum) for one in days] == [

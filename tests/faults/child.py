@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from spxdata.catalog.jsonfile import JsonCatalog
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.clock import SystemClock
 from spxdata.downloader import Download
@@ -33,6 +34,17 @@ from spxdata.plan import Request
 from spxdata.retry import Patience
 from spxdata.storage.local import LocalStorage
 from spxdata.terminal.probe import FoundTerminal
+
+if TYPE_CHECKING:
+
+    class _Base:
+        """Whatever catalog it is mixed into."""
+
+        def withdraw(self, unit: Unit) -> None: ...
+        def record(self, outcome: Outcome, at: datetime) -> None: ...
+        def end_day(self, day: Day, verdict: Verdict | None, error: str | None, at: datetime) -> None: ...
+else:
+    _Base = object
 
 
 @dataclass
@@ -73,27 +85,40 @@ class Fate:
         self.meet(f"after {name}")
 
 
-class FatefulCatalog(SqliteCatalog):
+class _Fateful(_Base):
     """A catalog whose changes are moments, too."""
 
-    def __init__(self, path: Path, fate: Fate) -> None:
-        super().__init__(path)
-        self._fate = fate
+    fate: Fate
 
     def withdraw(self, unit: Unit) -> None:
         """Forget a unit's file."""
-        with self._fate.step("withdraw"):
+        with self.fate.step("withdraw"):
             super().withdraw(unit)
 
     def record(self, outcome: Outcome, at: datetime) -> None:
         """Note how a unit stands."""
-        with self._fate.step("record"):
+        with self.fate.step("record"):
             super().record(outcome, at)
 
     def end_day(self, day: Day, verdict: Verdict | None, error: str | None, at: datetime) -> None:
         """Note how a day ended."""
-        with self._fate.step("end of day"):
+        with self.fate.step("end of day"):
             super().end_day(day, verdict, error, at)
+
+
+class FatefulDatabase(_Fateful, SqliteCatalog):
+    """One in SQLite."""
+
+
+class FatefulFiles(_Fateful, JsonCatalog):
+    """One in JSON, whose files are written by steps of a commit, as all others."""
+
+
+def open_catalog(kind: str, folder: Path, fate: Fate, storage: LocalStorage) -> FatefulDatabase | FatefulFiles:
+    """Open the archive's catalog, of the kind ordered."""
+    found = FatefulDatabase(folder / CATALOG) if kind == "sqlite" else FatefulFiles(storage, folder)
+    found.fate = fate
+    return found
 
 
 class RoomyStorage(LocalStorage):
@@ -129,8 +154,8 @@ def run(order: dict[str, Any]) -> int:
     found = FoundTerminal(clock, "auto", order["url"])
     catalog = None
     try:
-        catalog = FatefulCatalog(folder / CATALOG, fate)
         storage = RoomyStorage(folder, step=fate.step)
+        catalog = open_catalog(order.get("catalog", "sqlite"), folder, fate, storage)
         edges = Edges(found, storage, clock, emit, Encoding(), SortMemory())
         days = tuple(map(date.fromisoformat, order["days"]))
         request = Request(days, "SPXW", ("quote",), Scope(60), force=order.get("force", False))

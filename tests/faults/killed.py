@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from spxdata import Emulator
 from tests.faults.suite import (
@@ -34,18 +34,21 @@ CALLS: Final = ("write", "pwrite64", "fsync", "fdatasync", "rename", "mkdir", "u
 KILLED: Final = -signal.SIGKILL
 #: Random kills of one archive, all from this seed.
 KILLS: Final = 200
+KILLS_JSON: Final = 50
 SEED: Final = 5
 
 
-def at_a_step(moment: str, nth: int, world: World, folder: Path, *, replacing: bool = False) -> int:
+def at_a_step(
+    moment: str, nth: int, world: World, folder: Path, *, replacing: bool = False, catalog: str = "sqlite"
+) -> int:
     """Kill a download before or after a step, in a new archive or while it replaces what is there."""
     with Emulator(replay=world.market) as terminal:
         if replacing:
-            assert download(terminal.url, folder).returncode == 0
+            shutil.copytree(world.archives[catalog], folder)
         fate = {"moment": moment, "nth": nth}
-        killed = download(terminal.url, folder, fate=fate, force=replacing)
+        killed = download(terminal.url, folder, fate=fate, force=replacing, catalog=catalog)
         assert killed.returncode == KILLED, f"it lived to {killed.returncode}: {killed.stderr}"
-        return survived(terminal.url, folder, world)
+        return survived(terminal.url, folder, world, catalog=catalog)
 
 
 def at_a_call(call: str, nth: int, world: World, folder: Path) -> int:
@@ -107,7 +110,7 @@ def deaf(world: World, folder: Path) -> int:
         return lost(folder, world)
 
 
-def at_random(kills: int, seed: int, world: World, folder: Path) -> int:
+def at_random(kills: int, seed: int, world: World, folder: Path, *, catalog: str = "sqlite") -> int:
     """Kill one archive's downloads again and again: at moments counted, or after some time; then let one end.
 
     Once all is there, runs replace it, so that there is always something to kill.
@@ -119,20 +122,20 @@ def at_random(kills: int, seed: int, world: World, folder: Path) -> int:
             force = dice.random() < 0.7
             if dice.random() < 0.75:
                 fate = {"moment": "any", "nth": dice.randrange(1, 200)}
-                returned = download(terminal.url, folder, fate=fate, force=force).returncode
+                returned = download(terminal.url, folder, fate=fate, force=force, catalog=catalog).returncode
             else:
-                returned = _killed_after(dice.uniform(0.05, 1.5), terminal.url, folder, force=force)
+                returned = _killed_after(dice.uniform(0.05, 1.5), terminal.url, folder, force=force, catalog=catalog)
             assert returned in (KILLED, 0), f"after {done} kills a run ended with {returned}"
             done += returned == KILLED
             if done % 10 == 0:
                 assert_sound(folder, world)
-        return survived(terminal.url, folder, world)
+        return survived(terminal.url, folder, world, catalog=catalog)
 
 
-def _killed_after(seconds: float, url: str, folder: Path, *, force: bool) -> int:
+def _killed_after(seconds: float, url: str, folder: Path, **changes: Any) -> int:
     """Start a download and kill it after some time, wherever it is then."""
     process = subprocess.Popen(
-        [command(url, folder)[0], str(CHILD), order(url, folder, force=force)],
+        [command(url, folder)[0], str(CHILD), order(url, folder, **changes)],
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -183,6 +186,17 @@ def _cases() -> list[Case]:
     ]
     cases += [
         Case(
+            "kill at a step, JSON catalog",
+            f"{side} {step} {nth}{' of a replacement' if replacing else ''}",
+            partial(at_a_step, f"{side} {step}", nth, replacing=replacing, catalog="json"),
+            sampled=(side, step, nth, replacing) == ("after", "rename", 7, False),
+        )
+        for step in STEPS
+        for side in ("before", "after")
+        for nth, replacing in (((1, False), (2, True)) if step in STEPS[4:] else ((2, False), (7, False), (7, True)))
+    ]
+    cases += [
+        Case(
             "kill at a system call",
             f"{call} {nth}",
             partial(at_a_call, call, nth),
@@ -205,6 +219,12 @@ def _cases() -> list[Case]:
         Case("signal", "the terminal window is closed", hung_up),
         Case("signal", "SIGHUP under nohup", deaf),
         Case("kill at random", f"{KILLS} in one archive", partial(at_random, KILLS, SEED), counts=KILLS),
+        Case(
+            "kill at random",
+            f"{KILLS_JSON} in one archive with a JSON catalog",
+            partial(at_random, KILLS_JSON, SEED, catalog="json"),
+            counts=KILLS_JSON,
+        ),
     ]
     return cases
 

@@ -12,16 +12,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from spxdata import Emulator
+from spxdata.catalog.jsonfile import JsonCatalog
 from spxdata.catalog.sqlite import SqliteCatalog
-from spxdata.layout import CATALOG, PARTIAL, PRIVATE, unit_of
+from spxdata.layout import CATALOG, INVENTORY, PARTIAL, PRIVATE, STATUS, unit_of
 from spxdata.model import Artifact
 from spxdata.pipeline.read import adopt, checksum
+from spxdata.protocols import Catalog
 from spxdata.storage.local import LocalStorage
 from tests.conftest import ROOT
 from tests.faults.market import write_market
@@ -45,11 +47,13 @@ class World:
         market: The folder that the emulator replays.
         hashes: Content hashes by path.
         rows: Rows by path.
+        archives: Where its archive lies, by the form of the catalog.
     """
 
     market: Path
     hashes: Mapping[str, str]
     rows: Mapping[str, int]
+    archives: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,16 @@ class Case:
 def make_world(folder: Path) -> World:
     """Write the market, and download it undisturbed."""
     market = write_market(folder / "market", [(day, EXPIRATIONS) for day in DAYS], strikes=(4700,))
+    archives = {catalog: folder / f"undisturbed-{catalog}" for catalog in ("sqlite", "json")}
     with Emulator(replay=market) as terminal:
-        done = download(terminal.url, folder / "undisturbed")
-    assert done.returncode == 0, done.stderr
-    found = recorded(folder / "undisturbed")
+        for catalog, archive in archives.items():
+            done = download(terminal.url, archive, catalog=catalog)
+            assert done.returncode == 0, done.stderr
+    found = recorded(archives["sqlite"])
     assert len(found) == len(DAYS) * len(EXPIRATIONS)
     hashes = {path: artifact.content_hash for path, artifact in found.items()}
-    return World(market, hashes, {path: artifact.rows for path, artifact in found.items()})
+    assert {path: artifact.content_hash for path, artifact in recorded(archives["json"]).items()} == hashes
+    return World(market, hashes, {path: artifact.rows for path, artifact in found.items()}, archives)
 
 
 def address(url: str) -> str:
@@ -142,9 +149,13 @@ def command(url: str, folder: Path, *, first: date = DAYS[0], last: date = DAYS[
 
 def recorded(folder: Path) -> dict[str, Artifact]:
     """Return what the catalog says is there, by path."""
-    if not (folder / CATALOG).exists():
+    catalog: Catalog
+    if (folder / CATALOG).exists():
+        catalog = SqliteCatalog(folder / CATALOG)
+    elif (folder / STATUS).exists():
+        catalog = JsonCatalog(LocalStorage(folder), folder, read_only=True)
+    else:
         return {}
-    catalog = SqliteCatalog(folder / CATALOG)
     try:
         outcomes = [outcome for status in catalog.days() for outcome in catalog.outcomes(status.day)]
     finally:
@@ -156,7 +167,7 @@ def assert_sound(folder: Path, world: World) -> None:
     """Assert that what has a final name is whole, and that the catalog names only what is there."""
     storage = LocalStorage(folder)
     for path in storage.names():
-        if not path.startswith(PRIVATE):
+        if not path.startswith(PRIVATE) and path not in (STATUS, INVENTORY):
             found = adopt(storage, unit_of(path), None)  # reads every row
             assert found is not None, f"{path} has a final name and is not whole"
             assert found[0].content_hash == world.hashes[path], f"{path} has other content"
@@ -165,9 +176,9 @@ def assert_sound(folder: Path, world: World) -> None:
         assert checksum(storage, path) == (artifact.bytes, artifact.sha256), f"{path} is not what the catalog says"
 
 
-def assert_healed(url: str, folder: Path, world: World) -> int:
+def assert_healed(url: str, folder: Path, world: World, **changes: Any) -> int:
     """Run once more, assert that the archive is that of an undisturbed run, and return the rows it lacks."""
-    done = download(url, folder)
+    done = download(url, folder, **changes)
     assert done.returncode == 0, f"the next run ended with {done.returncode}: {done.stderr}"
     return lost(folder, world)
 
@@ -181,10 +192,10 @@ def lost(folder: Path, world: World) -> int:
     return sum(world.rows.values()) - sum(artifact.rows for artifact in found.values())
 
 
-def survived(url: str, folder: Path, world: World) -> int:
+def survived(url: str, folder: Path, world: World, **changes: Any) -> int:
     """Hold an archive to the three assertions; return the rows that were lost."""
     assert_sound(folder, world)
-    return assert_healed(url, folder, world)
+    return assert_healed(url, folder, world, **changes)
 
 
 @contextmanager

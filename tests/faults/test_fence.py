@@ -1,51 +1,65 @@
 """A run whose lease was taken over changes nothing any more, not even in the seconds before its next heartbeat."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.errors import ArchiveBusy
+from spxdata.protocols import Catalog
 from tests.builders import NOW, FakeClock, a_contract_list, a_day, a_scope, a_unit, stored
+from tests.catalog.places import PLACES, Place
+
+#: Everything that changes a catalog.
+CHANGES: dict[str, Callable[[Catalog], None]] = {
+    "record": lambda catalog: catalog.record(stored(), NOW),
+    "withdraw": lambda catalog: catalog.withdraw(a_unit()),
+    "begin": lambda catalog: catalog.begin(a_unit(), NOW),
+    "forget": lambda catalog: catalog.forget(a_unit()),
+    "begin_day": lambda catalog: catalog.begin_day(a_day(), a_scope(), NOW),
+    "queue_days": lambda catalog: catalog.queue_days([a_day()], a_scope(), NOW),
+    "interrupt_day": lambda catalog: catalog.interrupt_day(a_day(), None, NOW),
+    "end_day": lambda catalog: catalog.end_day(a_day(), None, None, NOW),
+    "keep_contracts": lambda catalog: catalog.keep_contracts(a_contract_list(), "quote"),
+    "keep_documents": lambda catalog: catalog.keep_documents("rule", {"key": "{}"}),
+    "drop_documents": lambda catalog: catalog.drop_documents("rule", ["key"]),
+    "beat": lambda catalog: catalog.beat(NOW),
+}
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Return an archive of each kind."""
+    return PLACES[request.param](tmp_path)
 
 
 @pytest.fixture
-def catalogs(tmp_path: Path) -> Iterator[tuple[SqliteCatalog, SqliteCatalog]]:
-    """Return two connections to one catalog."""
-    one, other = SqliteCatalog(tmp_path / "catalog.sqlite"), SqliteCatalog(tmp_path / "catalog.sqlite")
-    yield one, other
-    one.close()
-    other.close()
+def catalogs(place: Place) -> Iterator[tuple[Catalog, Catalog]]:
+    """Return one catalog as two processes have it open."""
+    with closing(place.open()) as one, closing(place.open()) as other:
+        yield one, other
 
 
-def test_who_lost_the_lease_can_change_nothing(catalogs: tuple[SqliteCatalog, SqliteCatalog]) -> None:
-    """Each change says who has it now; the new holder's go on."""
+@pytest.mark.parametrize("name", CHANGES)
+def test_who_lost_the_lease_can_change_nothing(place: Place, catalogs: tuple[Catalog, Catalog], name: str) -> None:
+    """Each change says who has it now; the new holder's go on, and looking on is anybody's right."""
     late, quick = catalogs
     clock = FakeClock()
-    changes: tuple[Callable[[], None], ...] = (
-        lambda: late.record(stored(), NOW),
-        lambda: late.withdraw(a_unit()),
-        lambda: late.begin(a_unit(), NOW),
-        lambda: late.begin_day(a_day(), a_scope(), NOW),
-        lambda: late.end_day(a_day(), None, None, NOW),
-        lambda: late.keep_contracts(a_contract_list(), "quote"),
-        lambda: late.beat(NOW),
-    )
     with late.lease(clock):
         late.record(stored(), NOW)
-        with quick._connection.write() as database:  # as another host that takes us for dead
-            database.execute("DELETE FROM lease")
+        place.remove()  # as another host that takes us for dead
         with quick.lease(clock):
-            for change in changes:
-                with pytest.raises(ArchiveBusy, match="no longer ours to write: it is now written by process"):
-                    change()
+            before = quick.outcome(a_unit()), quick.days()
+            with pytest.raises(ArchiveBusy, match="no longer ours to write: it is now written by process"):
+                CHANGES[name](late)
+            assert (quick.outcome(a_unit()), quick.days()) == before
             quick.begin(a_unit(), NOW + timedelta(seconds=1))
-            assert late.outcome(a_unit()) == quick.outcome(a_unit()), "looking on is anybody's right"
+            assert late.outcome(a_unit()) == quick.outcome(a_unit())
 
 
-def test_without_a_lease_nothing_is_asked(catalogs: tuple[SqliteCatalog, SqliteCatalog]) -> None:
+def test_without_a_lease_nothing_is_asked(catalogs: tuple[Catalog, Catalog]) -> None:
     """Who repairs or tests a catalog by itself may change it."""
     one, other = catalogs
     one.record(stored(), NOW)

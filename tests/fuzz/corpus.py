@@ -1,6 +1,6 @@
 """Replies to damage: of the emulator, of every dataset that it has, and recorded ones where they are at hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -8,18 +8,26 @@ from pathlib import Path
 
 from spxdata import Emulator
 from spxdata.clock import SystemClock
-from spxdata.errors import SpxDataError
+from spxdata.errors import NotInDialect
 from spxdata.model import Contract, Right, Unit
-from spxdata.schema import DATASETS, Rows
+from spxdata.schema import DATASETS, TICK, Dataset, Rows, wire
+from spxdata.terminal.asking import Line
 from spxdata.terminal.client import Client
-from spxdata.terminal.probe import FoundTerminal
+from spxdata.terminal.split import is_chain_refused, whole_of
+from spxdata.terminal.v2 import V2Terminal
+from spxdata.terminal.v3 import V3Terminal
 from tests.fuzz.oracle import Row, rows_of
 
-DIALECTS = ("v3", "v2")
+CLIENTS: Mapping[str, type[Client]] = {"v3": V3Terminal, "v2": V2Terminal}
+DIALECTS = tuple(CLIENTS)
 TRADE_DATE = date(2024, 1, 16)
 EXPIRATION = date(2024, 1, 19)
+#: The strike of which both contracts are asked for singly, where a chain is not to be had.
+STRIKE = 4750.0
 #: Lines of a reply that are kept: mutations are to strike all of it, and quickly.
 _KEPT = 42
+#: Recorded replies of a dataset that are taken.
+_RECORDED = 4
 
 
 @dataclass(frozen=True)
@@ -29,18 +37,28 @@ class Sample:
     Attributes:
         dialect: Whose.
         unit: Whose rows.
-        body: As received, some whole series of it.
+        pages: As received, some whole series of it: one, or one for each contract that was asked for singly.
         rows: As the oracle reads them.
         listed: The contracts that the day's list would have; None where there are no contracts.
         origin: Where it comes from.
+        requests: What was asked for each single contract; none where a chain was asked for.
+        given: By single contract, the cells that name it, where its rows come without them.
     """
 
     dialect: str
     unit: Unit
-    body: bytes
+    pages: tuple[bytes, ...]
     rows: list[Row]
     listed: frozenset[Contract] | None
     origin: str
+    requests: tuple[str, ...] = ()
+    given: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def body(self) -> bytes:
+        """The reply of a chain."""
+        (body,) = self.pages
+        return body
 
     def __str__(self) -> str:
         return f"{self.origin} {self.unit.dataset} {self.unit.interval}"
@@ -56,7 +74,7 @@ def contract_of(row: Row, unit: Unit) -> Contract | None:
 
 @cache
 def samples(dialect: str, reference: Path | None = None) -> tuple[Sample, ...]:
-    """Return sound replies of a dialect.
+    """Return sound replies of a dialect: of every dataset that it has, with a grid and as ticks.
 
     Args:
         dialect: v2 or v3.
@@ -70,27 +88,47 @@ def samples(dialect: str, reference: Path | None = None) -> tuple[Sample, ...]:
 
 def _emulated(dialect: str) -> Iterator[Sample]:
     with Emulator(dialect=dialect, v2_greeks_rows=391) as emulator:
-        terminal = FoundTerminal(SystemClock(), dialect, emulator.url.rsplit("/", 1)[0])
+        client = CLIENTS[dialect](Line(emulator.url, dialect), SystemClock())
         for dataset in DATASETS.values():
-            for interval in {dataset.interval, "30m" if "30m" in dataset.intervals else dataset.interval}:
+            if not _has(dialect, dataset):
+                continue
+            for interval in dict.fromkeys((dataset.interval, "30m", TICK)):
+                if interval not in dataset.intervals:
+                    continue
                 root, whole_day = dataset.root("SPXW"), dataset.unit_of == "day"
                 unit = Unit(TRADE_DATE, root, dataset.name, interval, None if whole_day else EXPIRATION)
-                try:
-                    with terminal.fetch(unit) as reply:
+                if wire(dataset, dialect).path is None or is_chain_refused(unit):
+                    yield _singles(client, unit)
+                else:
+                    with client.fetch(unit) as reply:
                         body = b"".join(reply.chunks())
-                except SpxDataError:  # not every Terminal has every dataset
-                    continue
-                yield _sample(dialect, unit, body, "emulated")
+                    yield _chain(dialect, unit, body, "emulated")
+
+
+def _has(dialect: str, dataset: Dataset) -> bool:
+    try:
+        return bool(wire(dataset, dialect))
+    except NotInDialect:
+        return False
 
 
 def _recorded(dialect: str, folder: Path) -> Iterator[Sample]:
-    for path in sorted(folder.glob(f"theta_{dialect}_quote/*.csv"))[:4]:
-        root, day, expiration = path.stem.split("_")
-        unit = Unit(date.fromisoformat(day), root, "quote", "1m", date.fromisoformat(expiration))
-        yield _sample(dialect, unit, path.read_bytes(), "recorded")
+    for found in sorted(folder.glob(f"theta_{dialect}_*")):
+        dataset = DATASETS[found.name.removeprefix(f"theta_{dialect}_")]
+        for path in sorted(found.glob("*.csv"))[:_RECORDED]:
+            root, day, *expiration = path.stem.split("_")
+            whole_day = dataset.unit_of == "day"
+            unit = Unit(
+                date.fromisoformat(day),
+                root,
+                dataset.name,
+                dataset.interval,
+                None if whole_day else date.fromisoformat(expiration[0]),
+            )
+            yield _chain(dialect, unit, path.read_bytes(), "recorded")
 
 
-def _sample(dialect: str, unit: Unit, body: bytes, origin: str) -> Sample:
+def _chain(dialect: str, unit: Unit, body: bytes, origin: str) -> Sample:
     """Return a reply's first series, as many as are whole within the lines kept, but one at least."""
     dataset = DATASETS[unit.dataset]
     header, *lines = body.splitlines(keepends=True)
@@ -106,13 +144,29 @@ def _sample(dialect: str, unit: Unit, body: bytes, origin: str) -> Sample:
     else:
         kept = min(_KEPT, len(rows))
     rows = rows[:kept]
-    contracts = {contract for row in rows if (contract := contract_of(row, unit))}
-    return Sample(dialect, unit, header + b"".join(lines[:kept]), rows, frozenset(contracts) or None, origin)
+    return Sample(dialect, unit, (header + b"".join(lines[:kept]),), rows, _listed(rows, unit), origin)
 
 
-def client_of(dialect: str) -> type[Client]:
-    """Return the client that speaks a dialect."""
-    from spxdata.terminal.v2 import V2Terminal
-    from spxdata.terminal.v3 import V3Terminal
+def _singles(client: Client, unit: Unit) -> Sample:
+    """Return the replies for the two contracts of a strike, which are asked for one by one."""
+    dataset = DATASETS[unit.dataset]
+    requests, pages, given = [], [], []
+    for right in Right:
+        part = whole_of(unit)._replace(contract=(STRIKE, right))
+        requests.append(client.request(part))
+        with client.line.ask(requests[-1], client.line.patience.for_data()) as response:
+            header, *lines = b"".join(response.chunks()).splitlines(keepends=True)
+        kept = None if dataset.rows_at(unit.interval) is Rows.GRID else _KEPT // 2
+        pages.append(header + b"".join(lines[:kept]))
+        if wire(dataset, client.dialect).unnamed:
+            strike = str(int(STRIKE * 1000))
+            given.append({
+                "root": unit.root, "expiration": f"{unit.expiration:%Y%m%d}", "strike": strike, "right": right[0]
+            })  # fmt: skip
+    rows = rows_of(pages, dataset, client.dialect, given)
+    listed = _listed(rows, unit)
+    return Sample(client.dialect, unit, tuple(pages), rows, listed, "emulated", tuple(requests), tuple(given))
 
-    return V2Terminal if dialect == "v2" else V3Terminal
+
+def _listed(rows: list[Row], unit: Unit) -> frozenset[Contract] | None:
+    return frozenset(contract for row in rows if (contract := contract_of(row, unit))) or None

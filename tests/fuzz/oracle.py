@@ -5,8 +5,9 @@ It shares with the product the names and forms of the columns (`spxdata.schema`)
 
 import codecs
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import zip_longest
 from typing import Any, Final
 
 from spxdata.schema import Dataset, Form, wire
@@ -25,6 +26,9 @@ _TIME = re.compile(
     r"\+?([0-9]{1,4})\s*-\s*([0-9]{1,2})\s*-\s*([0-9]{1,2})\s*T"
     r"\s*([0-9]{1,2})\s*:\s*([0-9]{1,2})\s*:\s*([0-9]{1,2})(?:\.([0-9]+))?"
 )
+_NONE = re.compile(r"[\s:]*no (?:data|listed)(?!\w)", re.IGNORECASE)
+#: Bytes within which that is said.
+_OPENING: Final = 64
 _RIGHTS: Final = {"C": "CALL", "P": "PUT"}
 
 
@@ -32,8 +36,16 @@ class Unreadable(Exception):  # noqa: N818 - says what the reply is
     """The reply is no whole table of the columns that are documented."""
 
 
-def rows_of(pages: list[bytes], dataset: Dataset, dialect: str) -> list[Row]:
+def rows_of(
+    pages: Sequence[bytes], dataset: Dataset, dialect: str, given: Sequence[Mapping[str, str]] = ()
+) -> list[Row]:
     """Return the rows that pages hold, in the dataset's columns, as they came.
+
+    Args:
+        pages: Bodies, one after the other.
+        dataset: What was asked for.
+        dialect: Whose columns they are.
+        given: By page, names and cells that stand before its own ones.
 
     Raises:
         Unreadable: A page is not whole, or a line is no row.
@@ -41,10 +53,14 @@ def rows_of(pages: list[bytes], dataset: Dataset, dialect: str) -> list[Row]:
     sent = wire(dataset, dialect)
     header: bytes | None = None
     found: list[Row] = []
-    for page in pages:
+    for page, before in zip_longest(pages, given):
         *lines, rest = page.removeprefix(codecs.BOM_UTF8).split(b"\n")
         if rest or not lines:
             raise Unreadable("it ends within a line")
+        if before:
+            titles, names_it = (",".join((*part, "")).encode() for part in (before.keys(), before.values()))
+            headed = not lines[0][:1].isdigit()
+            lines = [(names_it if number or not headed else titles) + line for number, line in enumerate(lines)]
         if header is None:
             header = lines.pop(0)
             names = _names(header)
@@ -61,6 +77,11 @@ def rows_of(pages: list[bytes], dataset: Dataset, dialect: str) -> list[Row]:
             read = {name: _READ[forms[name]](text, cells) for name, text in cells.items()}
             found.append(tuple(read[canonical[name]] if name in canonical else None for name in dataset.names))
     return found
+
+
+def says_none(page: bytes) -> bool:
+    """Tell whether a page says in words that there are no rows."""
+    return bool(_NONE.match(page[:_OPENING].decode("utf-8", "replace")))
 
 
 def stored_order(rows: list[Row], dataset: Dataset, interval: str) -> list[Row]:

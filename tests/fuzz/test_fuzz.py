@@ -9,12 +9,12 @@ import pytest
 
 from spxdata.errors import DataError
 from spxdata.pipeline.parse import parse
-from spxdata.schema import DATASETS
+from spxdata.schema import DATASETS, TICK
 from tests.fuzz.corpus import DIALECTS, samples
 from tests.fuzz.http import responses
 from tests.fuzz.mutate import MUTATIONS, mutated
 from tests.fuzz.oracle import Unreadable, rows_of
-from tests.fuzz.target import Found, fuzzed, judged, read, terminal
+from tests.fuzz.target import LISTS, Found, a_list, fuzzed, held_by, judged, of_sample, read, terminal
 
 SEED = 2024
 #: How much of an endless reply may be drawn before it is refused.
@@ -45,19 +45,32 @@ def test_a_damaged_response_gives_rows_of_the_reply_or_an_error_of_ours(dialect:
 def test_a_sound_reply_gives_what_the_oracle_reads(dialect: str) -> None:
     """Of every dataset that the emulator has."""
     for sample in samples(dialect):
-        rows, _ = read(terminal(dialect, [sample.body], 4096), sample)
+        rows, _ = read(of_sample(sample, sample.pages, 4096), sample)
         assert len(rows) == len(sample.rows) > 0
-        assert (
-            judged(
-                sample,
-                [sample.body],
-                "nothing",
-                lambda sample=sample: read(  # type: ignore[misc]
-                    terminal(dialect, [sample.body], 7), sample
-                ),
-            ).what
-            == "rows"
-        )
+        in_pieces = of_sample(sample, sample.pages, 7)
+        found = judged(sample, sample.pages, "nothing", lambda sample=sample, source=in_pieces: read(source, sample))  # type: ignore[misc]
+        assert found.what == "rows", found
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dataset_of_a_dialect_is_damaged(dialect: str) -> None:
+    """As points of a grid, and as ticks where it has them; contract by contract where it comes so."""
+    known = samples(dialect)
+    missing = set(DATASETS) - {sample.unit.dataset for sample in known}
+    assert missing == ({"interest_rate"} if dialect == "v2" else set())
+    ticking = {name for name, dataset in DATASETS.items() if TICK in dataset.intervals}
+    assert {sample.unit.dataset for sample in known if sample.unit.interval == TICK} == ticking
+    singly = {sample.unit.interval for sample in known if sample.requests}
+    assert singly == ({"1m", "30m", TICK} if dialect == "v2" else {TICK})
+
+
+@pytest.mark.parametrize(("dialect", "name"), LISTS)
+def test_a_sound_list_gives_what_the_oracle_reads(dialect: str, name: str) -> None:
+    """Of contracts, of strikes and of expirations."""
+    body, listing = a_list(dialect, name), LISTS[dialect, name]
+    held = held_by(body, listing)
+    assert held
+    assert set(listing.ask(terminal(dialect, [body], 4096))) == held
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

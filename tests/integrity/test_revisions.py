@@ -19,7 +19,7 @@ from spxdata import Emulator
 from spxdata.catalog.memory import MemoryCatalog
 from spxdata.errors import ArchiveBusy, OtherTerminal, StorageError, Unreachable
 from spxdata.integrity.coverage import Wanted
-from spxdata.integrity.revisions import KIND, Change, Finding, Keep, Revisions, sample, stored_units
+from spxdata.integrity.revisions import KIND, Change, Finding, Keep, Revisions, sample, stored_units, way_of_asking
 from spxdata.integrity.sources import FoundSources
 from spxdata.layout import PARTIAL, PRIVATE, REFETCHED, path_of
 from spxdata.model import Outcome, State, Unit, Verdict
@@ -256,6 +256,17 @@ class TestChecking:
         found = check(after.url, folder, later(), keep="new")
         assert changes(found)[REVISED] is Change.INCOMPARABLE
         assert Counter(changes(found).values())[Change.UNCHANGED] == len(EXPIRATIONS) - 1
+
+    def test_a_unit_that_was_split_otherwise_is_asked_for_alike(self) -> None:
+        """By another contract first, in another number of requests, or not at all; not so by other hours."""
+        chain = "/option/history/quote?symbol=SPXW&strike=*&right=both&interval=tick"
+        first = (
+            "/option/history/quote?symbol=SPXW&strike=4700&right=call&interval=tick (split by contract, 312 requests)"
+        )
+        for alike in (first, first.replace("4700", "4600"), f"{chain} (and 3 contracts one by one)"):
+            assert way_of_asking(alike) == way_of_asking(chain)
+        for other in (chain.replace("tick", "1s"), chain.replace("quote", "trade"), f"{chain}&start_time=09:30:00"):
+            assert way_of_asking(other) != way_of_asking(chain)
 
     def test_without_a_terminal_it_ends_after_its_patience(self, folder: Path, closed_address: str) -> None:
         clock = later()

@@ -171,8 +171,8 @@ class TestAdopt:
 
     def test_it_gives_the_artifact_that_was_never_recorded(self, storage: LocalStorage, artifact: Artifact) -> None:
         """To the last field."""
-        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), ())
-        assert adopt(storage, QUOTE_UNIT, None) == (artifact, (), ())
+        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), (), frozenset())
+        assert adopt(storage, QUOTE_UNIT, None) == (artifact, (), (), frozenset())
 
     @pytest.mark.parametrize(
         ("bid", "decimals"),
@@ -183,7 +183,7 @@ class TestAdopt:
         """Whichever columns of it are."""
         artifact = commit(storage, csv_of(rows_of(bid=bid)), numbers="decimal")
         assert footer(storage, PATH).decimals == decimals
-        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), ())
+        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), (), frozenset())
 
     @pytest.mark.parametrize("decimals", [[], ["bid"], ["strike", "bid", "ask", "symbol"], ["flags"], "bid", 7, None])
     def test_a_footer_that_tells_of_other_decimals_is_refused(

@@ -144,7 +144,7 @@ class TestOlder:
         """A lost catalog costs no older file; it keeps its version and hash."""
         found = adopt(storage, QUOTE_UNIT, LISTED, older=MADE_UP)
         assert found
-        artifact, holes, empty = found
+        artifact, holes, empty, _ = found
         assert (artifact.schema_version, artifact.content_hash, holes, empty) == (0, old, (), ())
 
     def test_one_changed_value_is_enough_to_refuse_it(

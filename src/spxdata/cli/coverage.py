@@ -351,7 +351,7 @@ def _listed(names: Sequence[str]) -> str:
 def _what(one: Certificate) -> str:
     """Return what a day lacks, in a few words."""
     if one.verdict is Verdict.UNVERIFIED:
-        return "stored, but there is no contract list to compare with"
+        return "stored, but there is no whole contract list to compare with"
     if not one.stored:
         return " / ".join(dict.fromkeys(map(_standing, one.missing)))
     kinds = Counter(lack.hole.kind for lack in one.lacks)

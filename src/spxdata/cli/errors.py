@@ -20,7 +20,7 @@ LOGGED: Final = "spxdata.logged"
 #: What each exit code means.
 EXIT_CODES: Final[dict[int, str]] = {
     0: "all there; or nothing to fetch, or not published yet",
-    1: "some of it failed or is partial; the rest is safe",
+    1: "some of it failed or is partial, due now or not; the rest is safe",
     2: "a wrong option or setting, or a future date",
     3: "the Terminal refused everything",
     4: "every reply was wrong, and nothing of it was kept",

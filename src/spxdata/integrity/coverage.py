@@ -7,7 +7,7 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from spxdata.certificate import KIND, VERSION, Certificate, Lack, Missing, key_of, read, written
-from spxdata.completeness import Grid, Present, expected, holes, verdict
+from spxdata.completeness import Grid, Present, expected, holes, unlisted, verdict
 from spxdata.errors import ChecksumMismatch
 from spxdata.integrity.crosscheck import figures, judged, peers
 from spxdata.model import (
@@ -239,6 +239,7 @@ class Certifier:
         hours = session(unit.root, unit.trade_date, unit.expiration)
         fault = self._fault(outcome.artifact) if hours else "the expiration has no session on this day"
         present: Present = {}
+        contracts = listed.of(unit.expiration) if listed else None
         if hours and not fault:
             grid = Grid.of(unit, hours)
             try:
@@ -248,12 +249,11 @@ class Certifier:
                 fault = f"its file cannot be read: {error}"
         if not hours or fault:
             return _Examined(replace(outcome, state=State.FAILED), Missing(unit.expiration, State.STORED, fault))
-        contracts = expected(unit, listed.of(unit.expiration) if listed else None)
-        found = holes(grid, contracts, present, _empty(outcome))
+        found = holes(grid, expected(unit, contracts), present, _empty(outcome))
         serious = tuple(hole for hole in found if hole.partial)
         known_empty = frozenset(_empty(outcome))
         empty = tuple(h.contract for h in found if not h.partial and h.contract in known_empty and h.contract)
-        verified = outcome.verified or listed is not None
+        verified = (outcome.verified or listed is not None) and not unlisted(grid, contracts, present)
         # a file on record is whole, also while another try at its unit is under way
         judged = replace(outcome, state=State.STORED, holes=serious, verified=verified)
         return _Examined(judged, None, len(found) - len(serious) - len(empty), empty)

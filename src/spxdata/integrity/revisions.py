@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import BinaryIO, Final, Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from spxdata.completeness import describe, verdict
 from spxdata.downloader.days import STOPS_THE_RUN
@@ -24,11 +25,11 @@ from spxdata.events import Event, plain
 from spxdata.integrity.coverage import Wanted
 from spxdata.integrity.row_changes import RowChanges, row_changes, with_values
 from spxdata.layout import PRIVATE, REFETCHED
-from spxdata.model import Artifact, Outcome, Provenance, State, Unit
+from spxdata.model import Artifact, Outcome, Provenance, Unit
 from spxdata.pipeline.attempt import Edges, attempt
 from spxdata.pipeline.earlier import adopt_earlier, copy, keep_earlier
 from spxdata.pipeline.read import confirmed, frames
-from spxdata.plan import ask_again
+from spxdata.plan import dated
 from spxdata.protocols import Catalog, Pending, Storage, Terminal
 from spxdata.retry import Patience
 from spxdata.schema import DATASETS
@@ -238,7 +239,7 @@ class Revisions:
             self._clock.sleep(self._flow.until_launch(0) or 0.0)
             self._flow.launched()
             try:
-                found = attempt(unit, listed, edges, accept_holes=accept_holes)
+                found = attempt(unit, listed, edges, accept_holes=accept_holes, accept_unlisted=True)
             except UNUSABLE as error:  # it costs the unit none of its tries
                 self._flow.failed(error)
                 continue
@@ -263,7 +264,8 @@ class Revisions:
                 pause = again
             else:
                 self._flow.succeeded()
-                return replace(found, attempts=tries)
+                today = self._clock.now().astimezone(NEW_YORK).date()
+                return dated(replace(found, attempts=tries), today, listed=listed is not None)
             self._clock.sleep(pause)
         raise AssertionError  # count() has no end
 
@@ -278,7 +280,7 @@ class Revisions:
         differs = self._difference(artifact, new, outcome.unit)
         if not differs:  # an older definition of the hash, or of the columns
             return replace(finding, change=Change.UNCHANGED)
-        if new.provenance.request != artifact.provenance.request:
+        if way_of_asking(new.provenance.request) != way_of_asking(artifact.provenance.request):
             reason = f"it is asked for in another way now; then it was {artifact.provenance.request}"
             return replace(finding, change=Change.INCOMPARABLE, reason=reason)
         holes = [hole for hole in found.holes if hole.partial]
@@ -306,15 +308,13 @@ class Revisions:
     def _replace(self, found: Outcome, new: Artifact) -> None:
         """Give a unit the rows that came now, and its day the verdict that follows."""
         unit = found.unit
-        today = self._clock.now().astimezone(NEW_YORK).date()
-        again = ask_again(State.STORED, unit.trade_date, today) if found.partial else None
         status = next((s for s in self._catalog.days(unit.trade_date, unit.trade_date) if s.day == unit.day), None)
         ended = status and status.verdict is not None
         if status and ended:
             self._catalog.begin_day(unit.day, status.scope, self._clock.now())
         try:
             artifact = copy(self._aside, new, self._storage, new.path, lambda: self._catalog.withdraw(unit))
-            self._catalog.record(replace(found, artifact=artifact, ask_again=again), self._clock.now())
+            self._catalog.record(replace(found, artifact=artifact), self._clock.now())
         except BaseException as error:
             if ended:
                 words = error.message if isinstance(error, SpxDataError) else None
@@ -335,6 +335,17 @@ class Revisions:
             self._catalog.beat(self._clock.now())
             self._next_beat = self._clock.monotonic() + _BEAT
         self._subscriber(event)
+
+
+def way_of_asking(request: str) -> tuple[str, dict[str, str]]:
+    """Return a request's path and parameters, without which contract it is for and how its unit was split.
+
+    A unit that is asked for contract by contract begins with another one once the vendor lists a lower strike, and what
+    was too large for one reply may not be so today.
+    """
+    asked = urlsplit(request.partition(" ")[0])
+    parameters = parse_qsl(asked.query, keep_blank_values=True)
+    return asked.path, {name: value for name, value in parameters if name not in {"strike", "right"}}
 
 
 def written(finding: Finding) -> str:

@@ -311,7 +311,9 @@ def has_due_units(status: DayStatus, outcomes: Iterable[Outcome], scope: Scope, 
     """
     trade_date, today = status.day.trade_date, now.astimezone(NEW_YORK).date()
     mine = [o for o in outcomes if o.unit.expiration is None or scope.covers(trade_date, o.unit.expiration)]
-    if not mine or any(is_due(outcome, today) for outcome in mine):
+    if not mine:
+        return status.verdict is not Verdict.ABSENT  # else no expiration lies within the scope
+    if any(is_due(outcome, today) for outcome in mine):
         return True
     # Without a verdict the day stopped early, and has units that nobody has heard of; unless it was refused.
     return status.verdict is None and all(outcome.state is not State.REFUSED for outcome in mine)

@@ -5,13 +5,13 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spxdata.completeness import Grid, Presence, expected, holes
+from spxdata.completeness import Grid, Presence, expected, holes, unlisted
 from spxdata.errors import ChecksumMismatch
 from spxdata.layout import is_revision, original_of, path_of, unit_of
 from spxdata.model import Artifact, Contract, Hole, Provenance, Right, Unit
@@ -73,15 +73,26 @@ def confirmed(storage: Storage, artifact: Artifact, older: Table = OLDER) -> boo
         return False
 
 
-Adopted = tuple[Artifact, tuple[Hole, ...], tuple[Contract, ...]]
+class Adopted(NamedTuple):
+    """A committed file, measured.
+
+    Attributes:
+        artifact: The file.
+        holes: What it lacks.
+        empty: Contracts of which the Terminal said, asked for each alone, that they have no rows.
+        unlisted: Contracts that prove the contract list short (see `spxdata.completeness.unlisted`).
+    """
+
+    artifact: Artifact
+    holes: tuple[Hole, ...]
+    empty: tuple[Contract, ...]
+    unlisted: frozenset[Contract]
 
 
 def adopt(
     storage: Storage, unit: Unit, listed: frozenset[Contract] | None, path: str | None = None, older: Table = OLDER
 ) -> Adopted | None:
     """Return the artifact of a whole Parquet file that no catalog knows, None if it cannot be trusted.
-
-    With it come its holes, and the contracts that the Terminal said to be empty when it was fetched.
 
     All rows are read: the content hash must be the one in the footer. A CSV file has none, and is not looked for.
 
@@ -130,7 +141,8 @@ def adopt(
         created_at=found.created_at,
         provenance=found.provenance,
     )
-    return artifact, holes(grid, expected(unit, listed), presence.present, found.empty), found.empty
+    lacking = holes(grid, expected(unit, listed), presence.present, found.empty)
+    return Adopted(artifact, lacking, found.empty, unlisted(grid, listed, presence.present))
 
 
 def frames(
