@@ -126,7 +126,7 @@ class Stock:
             self.catalog.keep_contracts(listed, kind)
         terminal = ScriptedTerminal([body], provenance=a_provenance(dialect=dialect), dialect=dialect)
         edges = edges_of(self.storage, terminal=terminal, clock=self.clock, encoding=self.encoding)
-        outcome = replace(attempt(unit, listed, edges, accept_holes=True), **changes)
+        outcome = replace(attempt(unit, listed, edges, accept_holes=True, accept_unlisted=True), **changes)
         self.known(unit)
         self.catalog.record(outcome, self.clock.now())
         return outcome
