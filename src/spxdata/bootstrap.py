@@ -14,11 +14,12 @@ from spxdata.clock import SystemClock
 from spxdata.config import Settings, load
 from spxdata.downloader import Download, Summary
 from spxdata.events import Emit, ignore
+from spxdata.integrity.repair import open_sound
 from spxdata.layout import RUNS
 from spxdata.model import Scope, parse_day, parse_root
 from spxdata.observe.log import RunLog, both, warned
 from spxdata.observe.records import Header
-from spxdata.opening import kept_as, make_catalog, make_storage
+from spxdata.opening import form_of_catalog, kept_as, make_catalog, make_storage
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
@@ -62,6 +63,22 @@ def make_terminal(settings: Settings, clock: Clock) -> FoundTerminal:
         settings.greeks.rate_type,
         TerminalPatience(wanted.connect_timeout, wanted.list_timeout, wanted.first_byte_timeout, wanted.idle_timeout),
     )
+
+
+@contextmanager
+def sound_catalog(settings: Settings, clock: Clock) -> Iterator[tuple[Catalog, tuple[str, ...]]]:
+    """Open the catalog of the archive to repair it; one that is damaged is set aside first, and a new one begun.
+
+    Yields:
+        The catalog, and where the files of a damaged one lie now.
+
+    Raises:
+        StorageError: It cannot be opened.
+    """
+    form = form_of_catalog(settings)  # a new one is of the same
+    catalog, aside = open_sound(lambda: make_catalog(settings, form=form), make_storage(settings), clock)
+    with closing(catalog):
+        yield catalog, aside
 
 
 def make_log(settings: Settings, clock: Clock, typed: Sequence[str], complain: Callable[[str], None]) -> RunLog:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from spxdata.model import Contract, Hole, HoleKind, Outcome, State, Unit, Verdict
-from spxdata.schema import DATASETS, STEP_MS, Rows
+from spxdata.schema import DATASETS, STEP_MS, TICK, Rows, Subject
 from spxdata.sessions import Session, clock, session
 
 #: Missing minutes in a row, at the head of or inside a contract, up to which it is only noted: the longest real
 #: one is 24.
 TOLERATED_MINUTES = 30
+#: Minutes for which all contracts of a unit may send no tick: those after the stocks' close may well be so quiet.
+SILENT_MINUTES = 15
+#: Minutes for which an index may send no tick: it is computed every few seconds.
+SILENT_INDEX_MINUTES = 5
 #: Holes that a message names before it only counts.
 _NAMED = 3
 #: Milliseconds of a minute.
@@ -27,8 +31,8 @@ class Presence:
     """The points of a series that are there.
 
     Attributes:
-        runs: First and last millisecond of the day of each unbroken stretch on the interval's grid, both included;
-            none where there is no grid.
+        runs: First and last millisecond of the day of each unbroken stretch on the interval's grid, both included; of
+            ticks, of minutes that have any; none where there is no grid.
         last_ask: The last ask above 0 up to the close of the required points, 0.0 if there is none.
     """
 
@@ -47,9 +51,12 @@ class Grid:
     Attributes:
         open: First millisecond of the session.
         step: Milliseconds between two points.
-        required: Points every listed contract must have; the first, 09:30, is a sentinel or absent. None of ticks.
+        required: Points every listed contract must have; the first, 09:30, is a sentinel or absent. Of ticks of what
+            is quoted, the minutes in which silence is looked for; none of trades.
         wished: Points that are only noted when missing.
         absent: What it is when a listed contract has no rows at all.
+        silence: How many milliseconds a whole unit may be silent, of ticks: they come when something changes. None
+            where points must be there.
     """
 
     open: int
@@ -57,19 +64,47 @@ class Grid:
     required: int
     wished: int
     absent: HoleKind = HoleKind.GAP
+    silence: int | None = None
 
     @classmethod
     def of(cls, unit: Unit, hours: Session) -> "Grid":
         """Return the grid of a unit within its session."""
         dataset = DATASETS[unit.dataset]
         absent = HoleKind(dataset.absent)
-        if dataset.rows_at(unit.interval) is not Rows.GRID:
+        step = presence_step(unit)
+        if step is None:
             return cls(hours.open * MINUTE_MS, MINUTE_MS, 0, 0, absent)
-        step = STEP_MS[unit.interval]
         required_close = hours.close if dataset.required_to == "close" else hours.core_close
-        whole = _span(1, (hours.close - hours.open) * MINUTE_MS // step)
-        required = _span(1, (min(required_close, hours.close) - hours.open) * MINUTE_MS // step)
+        last = (min(required_close, hours.close) - hours.open) * MINUTE_MS // step
+        if unit.interval == TICK:
+            minutes = SILENT_INDEX_MINUTES if dataset.subject is Subject.INDEX else SILENT_MINUTES
+            # the minute that begins with the close is none of the session's
+            return cls(hours.open * MINUTE_MS, step, _span(1, last - 1), 0, absent, minutes * MINUTE_MS)
+        whole, required = _span(1, (hours.close - hours.open) * MINUTE_MS // step), _span(1, last)
         return cls(hours.open * MINUTE_MS, step, required, whole & ~required, absent)
+
+    def outage(self, seen: int) -> int:
+        """Return the points at which a whole unit lacks what it must have, from those that any of its series has."""
+        unseen = self.required & ~seen
+        if self.silence is None:
+            return unseen
+        spans = ((low, high) for low, high in _stretches(unseen) if (high - low + 1) * self.step > self.silence)
+        return sum(_span(low, high) for low, high in spans)
+
+    def kind_of(self, stretch: "Stretch", last_ask: float, *, in_tail: bool) -> HoleKind | None:
+        """Return what it is that a contract lacks a stretch of required points, beside outages; None for nothing.
+
+        Args:
+            stretch: The points.
+            last_ask: The contract's last ask.
+            in_tail: Whether nothing comes after them.
+        """
+        long = stretch.length > TOLERATED_MINUTES * MINUTE_MS
+        worth = last_ask > WORTHLESS_ASK
+        if self.silence is not None:  # quiet is not missing, but what is worth something is quoted to the end
+            return (HoleKind.GAP if worth and in_tail else HoleKind.NOTE) if long else None
+        # without any ask there is no saying that it became worthless: its tail counts as any other stretch
+        return HoleKind.GAP if (worth if in_tail and last_ask > 0 else long) else HoleKind.NOTE
 
     def last_required(self) -> int:
         """Return the last required millisecond of the day."""
@@ -117,6 +152,34 @@ def _stretches(bits: int) -> Iterator[tuple[int, int]]:
         position += ones
 
 
+def presence_step(unit: Unit) -> int | None:
+    """Return the milliseconds between two points at which a unit's series can be present, None where there are none.
+
+    Ticks of what is quoted are looked at minute by minute; when a trade must come, nobody knows.
+    """
+    dataset = DATASETS[unit.dataset]
+    return STEP_MS.get(unit.interval, MINUTE_MS) if dataset.rows is Rows.GRID else None
+
+
+def unlisted(grid: Grid, listed: frozenset[Contract] | None, present: Present) -> frozenset[Contract]:
+    """Return the contracts that were quoted in the session and are not on the day's list of what was quoted.
+
+    They prove that the list is short. Reports and trades prove nothing, nor do rows without any ask.
+
+    Args:
+        grid: The points expected.
+        listed: The unit's contracts on the list, None without a list.
+        present: The points that are there.
+    """
+    if listed is None:
+        return frozenset()
+    return frozenset(
+        contract
+        for contract, presence in present.items()
+        if contract and contract not in listed and presence.last_ask > 0 and grid.required & grid.bits(presence)
+    )
+
+
 def expected(unit: Unit, listed: frozenset[Contract] | None) -> frozenset[Contract] | None:
     """Return the contracts that a unit must have: of those listed, the ones that trade on its day.
 
@@ -154,10 +217,11 @@ def holes(
     seen = 0
     for points in bits.values():
         seen |= points
-    several = len(wanted) > 1
-    outage = grid.required & ~seen if several else 0
+    several, index = len(wanted) > 1, None in present
+    outage = grid.outage(seen) if several or (index and grid.silence) else 0
     quiet = grid.wished & ~seen if several else 0
-    found = [Hole(HoleKind.OUTAGE, None, stretch.first, stretch.last) for stretch in grid.stretches(outage)]
+    everywhere = HoleKind.GAP if index else HoleKind.OUTAGE  # an index has no contracts
+    found = [Hole(everywhere, None, stretch.first, stretch.last) for stretch in grid.stretches(outage)]
     found += [Hole(HoleKind.NOTE, None, stretch.first, stretch.last) for stretch in grid.stretches(quiet)]
     for contract in wanted:
         if contract not in present:
@@ -166,14 +230,10 @@ def holes(
             continue
         missing = grid.required & ~bits[contract] & ~outage
         tail = grid.required >> bits[contract].bit_length() << bits[contract].bit_length()
-        last_ask = present[contract].last_ask
-        worth = last_ask > WORTHLESS_ASK
         for stretch in grid.stretches(missing):
-            in_tail = bool(tail >> stretch.bit & 1)
-            long = stretch.length > TOLERATED_MINUTES * MINUTE_MS
-            # without any ask there is no saying that it became worthless: its tail counts as any other stretch
-            kind = HoleKind.GAP if (worth if in_tail and last_ask > 0 else long) else HoleKind.NOTE
-            found.append(Hole(kind, contract, stretch.first, stretch.last))
+            lacks = grid.kind_of(stretch, present[contract].last_ask, in_tail=bool(tail >> stretch.bit & 1))
+            if lacks:
+                found.append(Hole(lacks, contract, stretch.first, stretch.last))
         wished = grid.wished & ~bits[contract] & ~quiet
         found += [Hole(HoleKind.NOTE, contract, stretch.first, stretch.last) for stretch in grid.stretches(wished)]
     return tuple(found)
@@ -213,12 +273,12 @@ def verdict(outcomes: Sequence[Outcome], expected: int, *, listed: bool) -> Verd
         listed: Whether there is a contract list to compare with.
 
     Returns:
-        None while units are missing that may still come.
+        None while units are missing that may still come. A scope without units is absent, never complete.
     """
     states = {outcome.state for outcome in outcomes}
     if State.NOT_PUBLISHED in states:
         return Verdict.NOT_PUBLISHED
-    if outcomes and states == {State.EMPTY}:
+    if not expected or states == {State.EMPTY}:
         return Verdict.ABSENT
     if len(outcomes) < expected or states - {State.STORED}:
         return Verdict.PARTIAL if State.STORED in states else None

@@ -269,6 +269,13 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateSettings:
+    """What differs when nobody watches."""
+
+    patience: Annotated[float, Setting("update's longest wait for a Terminal that is not usable", _PATIENCE)] = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting, by section.
 
@@ -282,6 +289,7 @@ class Settings:
         storage: Where the archive lies.
         greeks: Which greeks the Terminal computes.
         log: What is logged.
+        update: What differs when nobody watches.
         origins: Where each value came from, by key; empty for settings built in code.
     """
 
@@ -290,6 +298,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     greeks: GreeksSettings = field(default_factory=GreeksSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    update: UpdateSettings = field(default_factory=UpdateSettings)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def workers(self, dialect: str = "v3") -> int:

@@ -31,12 +31,14 @@
     │  ├─ SchemaDrift         columns missing, extra or renamed            SPX-D001
     │  ├─ MalformedReply      a row that is cut, unreadable or too long    SPX-D002
     │  ├─ BrokenRule          a structural rule of pipeline/rules.py       SPX-D003
-    │  └─ ShortReply          ended cleanly, but lacks what was listed     SPX-D004
+    │  ├─ ShortReply          ended cleanly, but lacks what was listed     SPX-D004
+    │  └─ ShortList           has what was not listed                      SPX-D005
     └─ StorageError           the disk or the catalog                       5  SPX-S000
        ├─ DiskFull                                                         SPX-S001
        ├─ NotWritable                                                      SPX-S002
        ├─ CatalogCorrupt                                                   SPX-S003
-       └─ ChecksumMismatch                                                 SPX-S004
+       ├─ ChecksumMismatch                                                 SPX-S004
+       └─ NewerVersion     a file or catalog of a spxdata to come           SPX-S005
 
 The class decides the exit code, whether an attempt is repeated, and the hint; the instance says what happened.
 """
@@ -338,6 +340,13 @@ class ShortReply(DataError):
     advice = "It is asked for once more; what is missing then is stored as a hole."
 
 
+class ShortList(DataError):
+    """The reply has quotes of contracts that the day's contract list lacks: the list cannot tell what is complete."""
+
+    code = "SPX-D005"
+    advice = "The list is asked for once more; rows of contracts that it lacks then too leave the day unverified."
+
+
 class StorageError(SpxDataError):
     """The disk or the catalog failed."""
 
@@ -364,11 +373,18 @@ class CatalogCorrupt(StorageError):
     """The catalog cannot be read."""
 
     code = "SPX-S003"
-    advice = "Move the archive's .spxdata/catalog.sqlite aside and run again: intact files are recorded anew."
+    advice = "Run spxdata repair: it keeps the damaged catalog aside and records the intact files anew."
 
 
 class ChecksumMismatch(StorageError):
     """A stored file is not what the catalog recorded."""
 
     code = "SPX-S004"
-    advice = "Download the unit again with --force."
+    advice = "Run spxdata repair: it sets the damaged file aside and fetches its unit again."
+
+
+class NewerVersion(StorageError):
+    """A file or the catalog has a version that this program does not know; it is no damage, and is left alone."""
+
+    code = "SPX-S005"
+    advice = "A newer spxdata wrote it: update spxdata."

@@ -48,6 +48,25 @@ class DayPlanned(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ListsDiffer(Event):
+    """Answers to one question for a contract list differ: what any of them has is expected.
+
+    Attributes:
+        root: Option root.
+        trade_date: The day asked about.
+        kind: quote or trade.
+        sizes: Contracts in each answer.
+        contracts: Contracts in all of them together.
+    """
+
+    root: str
+    trade_date: date
+    kind: str
+    sizes: tuple[int, ...]
+    contracts: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptStarted(Event):
     """A unit is asked for."""
 
@@ -128,6 +147,14 @@ class FileRenamed(Event):
 @dataclass(frozen=True, slots=True)
 class FileAdopted(Event):
     """A whole file that the catalog did not know was checked and recorded."""
+
+    unit: Unit
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRemoved(Event):
+    """A file was removed that the unit's file on record, in another format, had replaced before a run was killed."""
 
     unit: Unit
     path: str

@@ -1,7 +1,7 @@
 """The words of the product as small frozen values: unit, contract, artifact, hole, outcome, verdict."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -52,6 +52,10 @@ class ContractList:
         return frozenset(
             contract for contract in self.contracts if expiration is None or contract.expiration == expiration
         )
+
+    def joined(self, newer: "ContractList") -> "ContractList":
+        """Return a list of what this one or a newer one has."""
+        return replace(newer, contracts=tuple(sorted({*self.contracts, *newer.contracts})))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,8 @@ class Provenance:
     """Where an artifact's rows come from.
 
     Attributes:
-        request: Path and query asked for, without host.
+        request: Path and query of the first request, without host; if there were more, how many and what they were
+            split by follows in words, such as "… (split by contract, 312 requests)".
         dialect: v2 or v3.
         greeks_version: The vendor's greeks version; None for datasets without greeks.
         rate_type: The vendor's interest rate; None for datasets without greeks.

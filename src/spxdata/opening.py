@@ -1,13 +1,17 @@
 """Opens the archive that the settings speak of: its catalog, in the form it has, and its files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from spxdata.config import Settings
-from spxdata.layout import CATALOG, STATUS
+from spxdata.layout import CATALOG, INVENTORY, STATUS
 from spxdata.protocols import Catalog
 from spxdata.storage.local import LocalStorage
+
+#: The files that each form of catalog has once something is in it.
+_FILES: Final[Mapping[str, tuple[str, ...]]] = {"sqlite": (CATALOG,), "json": (STATUS, INVENTORY)}
 
 
 def make_storage(settings: Settings) -> LocalStorage:
@@ -17,20 +21,32 @@ def make_storage(settings: Settings) -> LocalStorage:
 
 def kept_as(settings: Settings) -> str | None:
     """Return how the archive that is there keeps its catalog, sqlite or json; None if there is none yet."""
-    directory = settings.storage.data_directory
-    files = {"sqlite": directory / CATALOG, "json": directory / STATUS}
-    is_there = os.path.exists  # where one may not look, there is nothing: `Path.exists` would raise
-    return next((kind for kind, path in files.items() if is_there(path)), None)
+    return next((form for form, files in _FILES.items() if any(_is_there(settings, path) for path in files)), None)
 
 
-def make_catalog(settings: Settings, *, read_only: bool = False) -> Catalog:
-    """Open the catalog of the archive, in the form it has; that of a new one is the setting storage.catalog.
+def form_of_catalog(settings: Settings) -> str:
+    """Return how the archive keeps its catalog, sqlite or json; a new one as the setting storage.catalog says."""
+    return kept_as(settings) or settings.storage.catalog
+
+
+def missing_files(settings: Settings) -> tuple[str, ...]:
+    """Return the files of the archive's catalog that are not there."""
+    return tuple(path for path in _FILES[form_of_catalog(settings)] if not _is_there(settings, path))
+
+
+def make_catalog(settings: Settings, *, form: str | None = None, read_only: bool = False) -> Catalog:
+    """Open the catalog of the archive.
+
+    Args:
+        settings: Where it is.
+        form: How it is kept; None for what `form_of_catalog` says.
+        read_only: Never create or change anything.
 
     Raises:
         StorageError: It cannot be opened.
     """
     directory = settings.storage.data_directory
-    if (kept_as(settings) or settings.storage.catalog) == "json":
+    if (form or form_of_catalog(settings)) == "json":
         from spxdata.catalog.jsonfile import JsonCatalog
 
         return JsonCatalog(make_storage(settings), directory, read_only=read_only)
@@ -54,3 +70,8 @@ def existing_catalog(settings: Settings) -> Iterator[Catalog | None]:
         yield catalog
     finally:
         catalog.close()
+
+
+def _is_there(settings: Settings, path: str) -> bool:
+    """Tell whether there is a file; where one may not look, there is none."""
+    return os.path.exists(settings.storage.data_directory / path)  # noqa: PTH110 - `Path.exists` would raise

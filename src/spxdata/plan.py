@@ -1,8 +1,8 @@
 """Request + sessions + what the catalog holds -> which units to fetch, in which order. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from spxdata.errors import ConfigError
@@ -14,6 +14,8 @@ from spxdata.sessions import NEW_YORK, closed_because, published, session
 MONTH = timedelta(days=30)
 #: For this long after its day an empty answer may still fill up; then it is asked for again once a month.
 RECENT = timedelta(days=7)
+#: Free bytes below which no day is begun: catalog, logs and quarantine need some too.
+LEAST_SPACE = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,15 @@ class Request:
 
     Attributes:
         trade_dates: Days of the range in order, closed ones included.
-        root: Option root.
+        root: Option root; the first one where `only` has several.
         datasets: Names of datasets.
         scope: Which expirations.
         force: Whether to fetch again what the archive already has.
         interval: The interval of all datasets that have a choice; each one's own for None.
         holes: Whether to ask at once for what lacks something, however lately it was asked for.
+        only: What each trade date consists of, where that is not all datasets of the root; see `request_of`.
+        units: The only units that may be fetched, be they within the scope or not; their days' scopes stay what they
+            were. None for all within the scope.
 
     Raises:
         ConfigError: A dataset does not have the interval.
@@ -40,6 +45,8 @@ class Request:
     force: bool = False
     interval: str | None = None
     holes: bool = False
+    only: Mapping[date, tuple[Day, ...]] = field(default_factory=dict)
+    units: frozenset[Unit] | None = None
 
     def __post_init__(self) -> None:
         """Refuse an interval that a dataset does not have; one that has no choice is not asked."""
@@ -52,6 +59,8 @@ class Request:
 
     def days(self, trade_date: date) -> tuple[Day, ...]:
         """Return what a trade date consists of, a dataset each."""
+        if self.only:
+            return self.only.get(trade_date, ())
         return tuple(
             Day(trade_date, DATASETS[name].root(self.root), name, self._interval(name)) for name in self.datasets
         )
@@ -63,6 +72,25 @@ class Request:
     def open_dates(self) -> tuple[date, ...]:
         """Return the days on which the exchange is open."""
         return tuple(day for day in self.trade_dates if closed_because(day) is None)
+
+    def counts(self) -> dict[date, int]:
+        """Return how many days, in the sense of a verdict, each trade date consists of, if it is an open one."""
+        return {trade_date: len(self.days(trade_date)) for trade_date in self.trade_dates}
+
+
+def request_of(days: Iterable[Day], scope: Scope) -> Request:
+    """Return a request for some days and no others, in their order; there must be one.
+
+    Args:
+        days: Of whatever roots, datasets and intervals.
+        scope: Which expirations of each.
+    """
+    only: dict[date, tuple[Day, ...]] = {}
+    for day in days:
+        only[day.trade_date] = (*only.get(day.trade_date, ()), day)
+    first = next(iter(only.values()))[0]
+    names = dict.fromkeys(day.dataset for several in only.values() for day in several)
+    return Request(tuple(only), first.root, tuple(names), scope, only=only)
 
 
 def date_range(start: date, end: date, now: datetime) -> tuple[date, ...]:
@@ -128,6 +156,21 @@ def is_day_wide(day: Day) -> bool:
     return DATASETS[day.dataset].unit_of == "day"
 
 
+def space_needed(largest: int, due: int, units: int) -> int:
+    """Return the free bytes below which a day is not worth beginning.
+
+    Args:
+        largest: Bytes of the largest day of its kind shortly before it, 0 if none is known.
+        due: Units of the day that are to be fetched.
+        units: All units of the day.
+
+    Example:
+        >>> space_needed(300_000_000, 40, 40), space_needed(300_000_000, 1, 40), space_needed(0, 40, 40)
+        (600000000, 200000000, 200000000)
+    """
+    return max(LEAST_SPACE, 2 * largest * due // max(units, 1))
+
+
 def is_due(outcome: Outcome | None, today: date, *, force: bool = False, holes: bool = False) -> bool:
     """Tell whether a unit is to be fetched, from how it stands.
 
@@ -139,20 +182,32 @@ def is_due(outcome: Outcome | None, today: date, *, force: bool = False, holes: 
     """
     if outcome is None or force:
         return True
-    if outcome.state is State.STORED and not outcome.partial:
+    if outcome.state is State.STORED and not outcome.partial and (outcome.verified or outcome.ask_again is None):
         return False
-    if holes:
+    if holes or outcome.state not in {State.STORED, State.EMPTY, State.REFUSED}:
         return True
-    if outcome.state in {State.STORED, State.EMPTY, State.REFUSED}:
-        return outcome.ask_again is not None and outcome.ask_again <= today
-    return True
+    if outcome.ask_again is None:
+        return outcome.partial
+    return outcome.ask_again <= today
+
+
+def dated(outcome: Outcome, today: date, *, listed: bool) -> Outcome:
+    """Return an outcome with the day from which asking again makes sense.
+
+    Args:
+        outcome: How the unit stands.
+        today: The current day in New York.
+        listed: Whether it was held against a contract list: what is not verified then has proved that list short.
+    """
+    whole = outcome.state is State.STORED and not outcome.partial and (outcome.verified or not listed)
+    return replace(outcome, ask_again=None if whole else ask_again(outcome.state, outcome.unit.trade_date, today))
 
 
 def ask_again(state: State, trade_date: date, today: date) -> date | None:
     """Return the day from which asking again makes sense, None where `is_due` needs none.
 
     Args:
-        state: How the unit stands; stored means: with holes.
+        state: How the unit stands; stored means: with holes, or against a list that it has proved short.
         trade_date: The unit's day.
         today: The current day in New York.
     """

@@ -29,7 +29,7 @@ class Reply(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Where the rows come from."""
+        """Where the rows come from; in how many requests, is known once all have come."""
         ...
 
     def chunks(self) -> Iterator[bytes]:
@@ -114,6 +114,7 @@ class Terminal(Protocol):
 
         Raises:
             NoData: There are none.
+            TooLarge: This Terminal does not give single contracts of the dataset.
             TerminalError: It could not or would not answer.
         """
         ...
@@ -160,6 +161,23 @@ class Storage(Protocol):
 
     def remove(self, path: str) -> None:
         """Remove a file; it is no error if there is none."""
+        ...
+
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name, durably; a file that had it is replaced.
+
+        Raises:
+            FileNotFoundError: There is none.
+            StorageError: The disk is full or not writable.
+        """
+        ...
+
+    def unfinished(self) -> dict[str, int]:
+        """Return what interrupted writers left unfinished, or others are writing right now: name to bytes, sorted."""
+        ...
+
+    def free(self) -> int:
+        """Return how many bytes are free where files lie."""
         ...
 
     def sweep(self) -> tuple[str, ...]:
@@ -255,6 +273,18 @@ class Catalog(Protocol):
 
     def documents(self, kind: str) -> dict[str, str]:
         """Return all documents of a kind by their keys."""
+        ...
+
+    def check(self) -> None:
+        """Read all of the record.
+
+        Raises:
+            CatalogCorrupt: Some of it is damaged.
+        """
+        ...
+
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
         ...
 
     def close(self) -> None:

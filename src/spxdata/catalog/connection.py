@@ -31,6 +31,8 @@ _ERRORS: dict[str, tuple[type[SpxDataError], str]] = {
     "SQLITE_NOTADB": (CatalogCorrupt, "the catalog is no SQLite database"),
     "SQLITE_CORRUPT": (CatalogCorrupt, "the catalog is damaged"),
     "SQLITE_IOERR_CORRUPTFS": (CatalogCorrupt, "the catalog lies on a damaged file system"),
+    "SQLITE_CONSTRAINT_UNIQUE": (CatalogCorrupt, "the catalog contradicts itself"),
+    "SQLITE_CONSTRAINT_FOREIGNKEY": (CatalogCorrupt, "the catalog contradicts itself"),
     "SQLITE_BUSY": (ArchiveBusy, "another process has locked the catalog for too long"),
     "SQLITE_LOCKED": (ArchiveBusy, "another connection has locked the catalog for too long"),
 }
@@ -98,7 +100,10 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise  # a mistake of ours, such as using a closed catalog
     except sqlite3.Error as error:
-        kind, words = _meaning(getattr(error, "sqlite_errorname", ""))
+        name = getattr(error, "sqlite_errorname", None)
+        if name is None and isinstance(error, sqlite3.OperationalError):  # Python's own: a text that is no UTF-8
+            raise CatalogCorrupt(f"the catalog is damaged: {path} ({error})") from error
+        kind, words = _meaning(name or "")
         raise kind(f"{words}: {path} ({error})") from error
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from spxdata.errors import ArchiveBusy, SpxDataError
 from spxdata.masking import masked_words
@@ -107,16 +107,23 @@ class Lease(Protocol):
         ...
 
 
-class Hand:
-    """Where a catalog keeps its lease while it has one."""
+_L = TypeVar("_L", bound=Lease)
+
+
+class Hand(Generic[_L]):
+    """Where a catalog keeps its lease while it has one.
+
+    Attributes:
+        lease: The lease, None while there is none.
+    """
 
     def __init__(self) -> None:
-        self._lease: Lease | None = None
+        self.lease: _L | None = None
 
     @contextmanager
-    def holding(self, take: Callable[[], Lease]) -> Iterator[None]:
+    def holding(self, take: Callable[[], _L]) -> Iterator[None]:
         """Take a lease, hold it, and give it back at the end."""
-        lease = self._lease = take()
+        lease = self.lease = take()
         try:
             yield
         except BaseException:
@@ -126,7 +133,7 @@ class Hand:
         else:
             lease.release()
         finally:
-            self._lease = None
+            self.lease = None
 
     def beat(self, at: datetime) -> None:
         """Renew the lease.
@@ -134,9 +141,9 @@ class Hand:
         Raises:
             ArchiveBusy: It is not held, or not any more.
         """
-        if self._lease is None:
+        if self.lease is None:
             raise ArchiveBusy("This process holds no lease of the archive.")
-        self._lease.beat(at)
+        self.lease.beat(at)
 
 
 def require_free(archive: Path, found: Holder | None, taker: Holder) -> None:

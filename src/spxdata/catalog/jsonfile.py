@@ -27,6 +27,7 @@ two writes of a change sees that unit without its file, as after a kill.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -41,12 +42,10 @@ from spxdata.catalog.entries import Entry, dumped
 from spxdata.catalog.holder import Hand
 from spxdata.catalog.leasefile import FileLease
 from spxdata.catalog.ledger import Ledger, LedgerCatalog
-from spxdata.errors import CatalogCorrupt, NotWritable, StorageError
-from spxdata.layout import PRIVATE, STATUS
+from spxdata.errors import CatalogCorrupt, NewerVersion, NotWritable, StorageError
+from spxdata.layout import INVENTORY, PRIVATE, STATUS
 from spxdata.model import Artifact, ContractList, Outcome, Unit
 from spxdata.protocols import Clock, Storage
-
-INVENTORY: Final = "inventory.json"
 
 #: The version of both files and of contract lists; a newer one is refused.
 VERSION: Final = 1
@@ -69,7 +68,8 @@ class JsonCatalog(LedgerCatalog):
 
     Raises:
         CatalogCorrupt: A file is none of ours, or damaged.
-        StorageError: A file cannot be read, a newer version wrote it, or with read_only there is none.
+        NewerVersion: A newer program wrote a file.
+        StorageError: A file cannot be read, or with read_only there is none.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class JsonCatalog(LedgerCatalog):
         self._clock = clock
         self._read_only = read_only
         self._lock = Lock()
-        self._hand = Hand()
+        self._hand: Hand[FileLease] = Hand()
         self._book: _Book | None = None
         with self._reading():
             pass  # what is wrong with the files is said at once
@@ -132,11 +132,7 @@ class JsonCatalog(LedgerCatalog):
         """Keep JSON documents about the archive, each replacing an older one of its key."""
         self._require_writable()
         with self._lock:
-            kept = {**self._documents(kind), **documents}
-            found = {key: json.loads(kept[key]) for key in sorted(kept)}
-            text = dumped({"version": str(VERSION), "kind": kind, "documents": found}).encode() + b"\n"
-            if self._read(_documents_path(kind)) != text:
-                self._write(_documents_path(kind), text)
+            self._put_documents(kind, {**self._documents(kind), **documents})
 
     def documents(self, kind: str) -> dict[str, str]:
         """Return all documents of a kind by their keys.
@@ -147,6 +143,21 @@ class JsonCatalog(LedgerCatalog):
         with self._lock:
             return self._documents(kind)
 
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
+        self._require_writable()
+        dropped = set(keys)
+        with self._lock:
+            kept = self._documents(kind)
+            if dropped & kept.keys():
+                self._put_documents(kind, {key: text for key, text in kept.items() if key not in dropped})
+
+    def _put_documents(self, kind: str, kept: Mapping[str, str]) -> None:
+        found = {key: json.loads(kept[key]) for key in sorted(kept)}
+        text = dumped({"version": str(VERSION), "kind": kind, "documents": found}).encode() + b"\n"
+        if self._read(_documents_path(kind)) != text:
+            self._write(_documents_path(kind), text)
+
     def _documents(self, kind: str) -> dict[str, str]:
         path = _documents_path(kind)
         text = self._read(path)
@@ -154,7 +165,21 @@ class JsonCatalog(LedgerCatalog):
             return {}
         document = self._document(path, text)
         with self._understanding(path):
-            return {key: dumped(value) for key, value in document["documents"].items()}
+            return _documents_of(document)
+
+    def check(self) -> None:
+        """Read all files of the record.
+
+        Raises:
+            CatalogCorrupt: One is none of ours, or damaged.
+        """
+        with self._lock:
+            self._book = None
+            self._current()
+            for path in filter(_KEPT.fullmatch, self._storage.names(PRIVATE)):
+                document = self._document(path, self._read(path) or b"")
+                with self._understanding(path):
+                    (entries.contracts_of if path.startswith(_CONTRACTS) else _documents_of)(document)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -188,7 +213,7 @@ class JsonCatalog(LedgerCatalog):
             status, inventory = self._read(STATUS), self._read(INVENTORY)
             if self._head(STATUS) == _head_of(status):
                 break
-        if status is None and self._read_only:
+        if status is None and inventory is None and self._read_only:
             raise StorageError(
                 f"there is no catalog at {self._directory / STATUS}.",
                 hint="Nothing was downloaded into this archive yet. Name another one with --data-dir.",
@@ -248,16 +273,13 @@ class JsonCatalog(LedgerCatalog):
 
         Raises:
             CatalogCorrupt: It is none of ours, or damaged.
-            StorageError: A newer version wrote it.
+            NewerVersion: A newer version wrote it.
         """
         with self._understanding(path):
             document: Entry = json.loads(text)
             version = int(document["version"])
         if version > VERSION:
-            raise StorageError(
-                f"{self._directory / path} has version {version}, this spxdata knows {VERSION} at most.",
-                hint="A newer spxdata wrote it: update spxdata.",
-            )
+            raise NewerVersion(f"{self._directory / path} has version {version}, this spxdata knows {VERSION} at most.")
         return document
 
     @contextmanager
@@ -267,13 +289,14 @@ class JsonCatalog(LedgerCatalog):
             yield
         except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise CatalogCorrupt(
-                f"{self._directory / path} is no file of the catalog, or damaged ({type(error).__name__}: {error})",
-                hint="Move it aside and run again: intact files are recorded anew.",
+                f"{self._directory / path} is no file of the catalog, or damaged ({type(error).__name__}: {error})"
             ) from error
 
     def _require_writable(self) -> None:
         if self._read_only:
             raise NotWritable(f"the catalog of {self._directory} was opened for looking on only")
+        if self._hand.lease is not None:  # which another may have taken over since the last heartbeat
+            self._hand.lease.require()
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,12 +373,21 @@ def _with_file(outcome: Outcome, digest: str, file: Artifact | None) -> Outcome:
     return rules.bare(outcome.unit, outcome.state)
 
 
+def _documents_of(document: Entry) -> dict[str, str]:
+    return {key: dumped(value) for key, value in document["documents"].items()}
+
+
+_CONTRACTS: Final = f"{PRIVATE}/contracts/"
+# Names of contract lists and documents; a lease is neither.
+_KEPT: Final = re.compile(rf"{re.escape(_CONTRACTS)}[^/]+\.json|{re.escape(PRIVATE)}/(?!lease\.)\w+\.json")
+
+
 def _documents_path(kind: str) -> str:
     return f"{PRIVATE}/{kind}.json"
 
 
 def _contracts_path(root: str, trade_date: date, kind: str) -> str:
-    return f"{PRIVATE}/contracts/{trade_date:%Y%m%d}_{root}_{kind}.json"
+    return f"{_CONTRACTS}{trade_date:%Y%m%d}_{root}_{kind}.json"
 
 
 # Bytes of a file that tell whether it is the one we know: its first line, with its revision.

@@ -3,6 +3,7 @@
 import sqlite3
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 from uuid import uuid4
 
 from spxdata.catalog.connection import Connection
@@ -37,10 +38,20 @@ class Lease:
         """
         values = {"token": self._token, "at": micros(at), "process_started": Process.current().started}
         with self._connection.write() as catalog:
-            if catalog.execute(_BEAT, values).rowcount == 1:
-                return
-            holder = read_holder(catalog)
-        raise lost(_archive(self._connection.path), holder)
+            if catalog.execute(_BEAT, values).rowcount != 1:
+                self._lost(catalog)
+
+    def require(self, catalog: sqlite3.Connection) -> None:
+        """Make sure that the lease is still ours, within a transaction that changes the catalog.
+
+        Raises:
+            ArchiveBusy: Somebody else has taken it, taking us for dead.
+        """
+        if catalog.execute("SELECT 1 FROM lease WHERE token = ?", (self._token,)).fetchone() is None:
+            self._lost(catalog)
+
+    def _lost(self, catalog: sqlite3.Connection) -> NoReturn:
+        raise lost(_archive(self._connection.path), read_holder(catalog))
 
     def release(self) -> None:
         """Give the lease back; one that was lost stays with its new holder."""

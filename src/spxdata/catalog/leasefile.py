@@ -70,11 +70,19 @@ class FileLease:
             ArchiveBusy: Somebody else has taken the lease.
         """
         with self._alone():
-            found = _read(self._path)
-            if found is None or found["token"] != self._token:
-                raise lost(self._archive, read_holder(self._archive))
+            self.require()
             self._holder = replace(self._holder, process=Process.current(), heartbeat=at)
             self._replace(self._text())
+
+    def require(self) -> None:
+        """Make sure that the lease is still ours.
+
+        Raises:
+            ArchiveBusy: Somebody else has taken it, taking us for dead.
+        """
+        found = _read(self._path)
+        if found is None or found["token"] != self._token:
+            raise lost(self._archive, read_holder(self._archive))
 
     def release(self) -> None:
         """Give the lease back; one that was lost stays with its new holder."""

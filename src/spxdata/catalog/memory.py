@@ -1,6 +1,6 @@
 """The catalog in memory: for tests, dry runs and anything that needs no record afterwards."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -23,7 +23,7 @@ class MemoryCatalog(LedgerCatalog):
         self._contracts: dict[tuple[str, date, str], ContractList] = {}
         self._documents: dict[str, dict[str, str]] = {}
         self._right = Lock()
-        self._hand = Hand()
+        self._hand: Hand[_Lease] = Hand()
 
     def lease(self, clock: Clock) -> AbstractContextManager[None]:  # noqa: ARG002 - no holder ever grows stale here
         """Hold the right to write this archive.
@@ -63,6 +63,15 @@ class MemoryCatalog(LedgerCatalog):
         """Return all documents of a kind by their keys."""
         with self._lock:
             return dict(sorted(self._documents.get(kind, {}).items()))
+
+    def check(self) -> None:
+        """Do nothing: what this process holds in memory is what it put there."""
+
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
+        with self._lock:
+            for key in keys:
+                self._documents.get(kind, {}).pop(key, None)
 
     @contextmanager
     def _reading(self) -> Iterator[Ledger]:

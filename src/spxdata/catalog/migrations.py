@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from spxdata.catalog.connection import Connection
-from spxdata.errors import StorageError
+from spxdata.errors import NewerVersion, StorageError
 
 
 class Migration(NamedTuple):
@@ -260,7 +260,7 @@ def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS
     """Bring a catalog up to date; a migration and the line that records it are one transaction.
 
     Raises:
-        StorageError: The catalog is newer than this program.
+        NewerVersion: A newer program wrote the catalog.
     """
     while _version_of(connection, len(migrations)) < len(migrations):
         with connection.write() as catalog:
@@ -273,7 +273,8 @@ def require_current(connection: Connection) -> None:
     """Refuse a catalog that only a writer could bring up to date.
 
     Raises:
-        StorageError: The catalog is older or newer than this program.
+        NewerVersion: A newer program wrote the catalog.
+        StorageError: An older one did.
     """
     version = _version_of(connection, len(MIGRATIONS))
     if version < len(MIGRATIONS):
@@ -287,10 +288,7 @@ def _version_of(connection: Connection, known: int) -> int:
     with connection.read() as catalog:
         version = _version(catalog)
     if version > known:
-        raise StorageError(
-            f"the catalog {connection.path} has schema {version}, this spxdata knows {known} at most.",
-            hint="A newer spxdata wrote it: update spxdata.",
-        )
+        raise NewerVersion(f"the catalog {connection.path} has schema {version}, this spxdata knows {known} at most.")
     return version
 
 

@@ -1,8 +1,9 @@
 """The catalog as one SQLite database: every call is one transaction, readable while another process writes."""
 
+import json
 import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from spxdata.catalog.connection import PATIENCE, Connection
 from spxdata.catalog.holder import Hand
 from spxdata.catalog.lease import Lease
 from spxdata.catalog.migrations import migrate, require_current
+from spxdata.errors import CatalogCorrupt
 from spxdata.model import ContractList, Day, DayStatus, Hole, Outcome, Scope, Unit, Verdict
 from spxdata.protocols import Clock
 
@@ -33,7 +35,7 @@ class SqliteCatalog:
 
     def __init__(self, path: Path, *, read_only: bool = False, patience: float = PATIENCE) -> None:
         self._connection = Connection(path, read_only=read_only, patience=patience)
-        self._hand = Hand()
+        self._hand: Hand[Lease] = Hand()
         try:
             if read_only:
                 require_current(self._connection)
@@ -61,14 +63,14 @@ class SqliteCatalog:
 
     def begin_day(self, day: Day, scope: Scope, at: datetime) -> None:
         """Note that a day's download begins; its verdict is open from now on."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             _know_day(catalog, day, at)
             values = {**rows.day_key(day), **rows.scope_values(scope), "at": rows.micros(at)}
             catalog.execute(_BEGIN_DAY, values)
 
     def queue_days(self, days: Iterable[Day], scope: Scope, at: datetime) -> None:
         """Note that days are asked for whose turn has not come; days that are known stay as they are."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             for day in days:
                 _know_day(catalog, day, at, scope)
 
@@ -82,28 +84,28 @@ class SqliteCatalog:
 
     def begin(self, unit: Unit, at: datetime) -> None:
         """Note that a unit is being downloaded; a file on record stays there."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             _know_day(catalog, unit.day, at)
             unit_id = _put(catalog, rules.begun(unit, _get(catalog, unit)))
             catalog.execute("UPDATE expiration_status SET started_us = ? WHERE id = ?", (rows.micros(at), unit_id))
 
     def withdraw(self, unit: Unit) -> None:
         """Forget a unit's file and holes; it is no error if there is none."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             known = _get(catalog, unit)
             if known is not None:
                 _put(catalog, rules.withdrawn(known))
 
     def record(self, outcome: Outcome, at: datetime) -> None:
         """Note how a unit stands, with its file and holes, and keep the attempt as history."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             _know_day(catalog, outcome.unit.day, at)
             _put(catalog, rules.settled(_get(catalog, outcome.unit), outcome))
             catalog.execute(_PUT_ATTEMPT, {**rows.outcome_values(outcome), "at": rows.micros(at)})
 
     def forget(self, unit: Unit) -> None:
         """Remove a unit that turned out not to be one; its history stays."""
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             found = catalog.execute(_GET_UNITS, {**rows.unit_key(unit), "every": False}).fetchone()
             if found is not None:
                 _clear(catalog, found["id"])
@@ -123,7 +125,7 @@ class SqliteCatalog:
     def days(self, start: date | None = None, end: date | None = None) -> tuple[DayStatus, ...]:
         """Return the known days between two trade dates, both included, sorted."""
         values = {"start": start and start.isoformat(), "end": end and end.isoformat()}
-        with self._connection.read() as catalog:
+        with self._connection.read() as catalog, _decoded():
             return tuple(map(rows.status_of, catalog.execute(_DAYS, values)))
 
     def refusals(self) -> tuple[Outcome, ...]:
@@ -141,7 +143,7 @@ class SqliteCatalog:
             **_list_key(contracts.root, contracts.trade_date, kind),
             "fetched_us": rows.micros(contracts.fetched_at),
         }
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             (list_id,) = catalog.execute(_PUT_LIST, values).fetchone()
             catalog.execute("DELETE FROM contract_strikes WHERE list_id = ?", (list_id,))
             catalog.executemany(_PUT_STRIKES, rows.strikes_values(list_id, contracts))
@@ -153,12 +155,13 @@ class SqliteCatalog:
             if found is None:
                 return None
             lines = catalog.execute("SELECT * FROM contract_strikes WHERE list_id = ?", (found["id"],))
-            return ContractList(root, trade_date, rows.contracts_of(lines), rows.moment(found["fetched_us"]))
+            with _decoded():
+                return ContractList(root, trade_date, rows.contracts_of(lines), rows.moment(found["fetched_us"]))
 
     def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
         """Keep JSON documents about the archive, each replacing an older one of its key."""
         values = [{"kind": kind, "key": key, "document": text} for key, text in documents.items()]
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             catalog.executemany(_PUT_DOCUMENT, values)
 
     def documents(self, kind: str) -> dict[str, str]:
@@ -167,13 +170,48 @@ class SqliteCatalog:
             found = catalog.execute("SELECT key, document FROM documents WHERE kind = ? ORDER BY key", (kind,))
             return {row["key"]: row["document"] for row in found}
 
+    def check(self) -> None:
+        """Read all of the record: SQLite's own pages, and what is written in them.
+
+        Raises:
+            CatalogCorrupt: Some of it is damaged.
+        """
+        path = self._connection.path
+        with self._connection.read() as catalog:
+            (said,) = catalog.execute("PRAGMA integrity_check(1)").fetchone()
+        if said != "ok":
+            raise CatalogCorrupt(f"the catalog is damaged: {path} ({said})")
+        for status in self.days():  # damage within a cell is seen by no SQLite
+            self.outcomes(status.day)
+        with self._connection.read() as catalog, _decoded():
+            lists = catalog.execute("SELECT root, trade_date, kind FROM contract_lists").fetchall()
+            keys = [(root, date.fromisoformat(trade_date), kind) for root, trade_date, kind in lists]
+        for key in keys:
+            self.contracts(*key)
+        with self._connection.read() as catalog, _decoded():
+            for (text,) in catalog.execute("SELECT document FROM documents"):
+                json.loads(text)
+
+    def drop_documents(self, kind: str, keys: Iterable[str]) -> None:
+        """Remove documents; it is no error if there are none of these keys."""
+        with self._write() as catalog:
+            catalog.executemany("DELETE FROM documents WHERE kind = ? AND key = ?", [(kind, key) for key in keys])
+
     def close(self) -> None:
         """Close the database; twice is no error."""
         self._connection.close()
 
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """Change the catalog, in one transaction with a look at the lease: one that was taken over ends here."""
+        with self._connection.write() as catalog:
+            if self._hand.lease is not None:
+                self._hand.lease.require(catalog)
+            yield catalog
+
     def _end_day(self, day: Day, word: str, verdict: Verdict | None, error: str | None, at: datetime) -> None:
         values = {**rows.day_key(day), "status": word, "verdict": verdict, "error": error, "at": rows.micros(at)}
-        with self._connection.write() as catalog:
+        with self._write() as catalog:
             _know_day(catalog, day, at)
             catalog.execute(_END_DAY, values)
 
@@ -189,11 +227,21 @@ def _get(catalog: sqlite3.Connection, unit: Unit) -> Outcome | None:
 
 def _outcomes(catalog: sqlite3.Connection, key: rows.Values) -> tuple[Outcome, ...]:
     units = catalog.execute(_GET_UNITS, key).fetchall()
-    return tuple(rows.outcome_of(unit, _holes(catalog, unit["id"])) for unit in units)
+    with _decoded():
+        return tuple(rows.outcome_of(unit, _holes(catalog, unit["id"])) for unit in units)
 
 
 def _holes(catalog: sqlite3.Connection, unit_id: int) -> tuple[Hole, ...]:
     return tuple(map(rows.hole_of, catalog.execute(_GET_HOLES, (unit_id,))))
+
+
+@contextmanager
+def _decoded() -> Iterator[None]:
+    """Turn what Python says of values that were never written into an error of ours."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise CatalogCorrupt(f"the catalog holds a value that was never written: {error}") from error
 
 
 def _put(catalog: sqlite3.Connection, outcome: Outcome) -> int:

@@ -1,8 +1,8 @@
 """What a day consists of and what of it is due: asks the catalog, the disk and the Terminal's lists; writes nothing."""
 
+import functools
 import itertools
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, TypeVar
@@ -20,21 +20,36 @@ from spxdata.errors import (
     TooEarly,
     TransientError,
 )
-from spxdata.layout import path_of
+from spxdata.events import ListsDiffer
+from spxdata.layout import path_of, paths_of
 from spxdata.model import ContractList, Day, DayStatus, Outcome, Scope, State, Unit
-from spxdata.pipeline.attempt import Edges, is_verified, stored
+from spxdata.pipeline.attempt import Edges, stored
 from spxdata.pipeline.read import adopt, confirmed
-from spxdata.plan import Request, ask_again, expirations, is_day_wide, is_due, is_listed, is_published
+from spxdata.plan import Request, ask_again, dated, expirations, is_day_wide, is_due, is_listed, is_published
 from spxdata.protocols import Catalog
 from spxdata.retry import Patience
 from spxdata.schema import DATASETS
-from spxdata.sessions import NEW_YORK
+from spxdata.sessions import NEW_YORK, session
 from spxdata.terminal.breaker import UNUSABLE
 
 #: What no other unit would fare better with. A Terminal that is not usable is waited for before it is raised.
 STOPS_THE_RUN: Final = (*UNUSABLE, OtherTerminal, StorageError, ConfigError)
 
+#: A scope of all expirations there are.
+_EVER: Final = Scope(100 * 366)
+
+#: Expirations that are named where one that was asked for is none.
+_NAMED: Final = 3
+
 _T = TypeVar("_T")
+
+#: What tells one contract list from another: root, trade date, kind; the last is None for what goes by none.
+ListKey = tuple[str, date, str | None]
+
+
+def list_key(day: Day) -> ListKey:
+    """Return which contract list a day goes by."""
+    return day.root, day.trade_date, DATASETS[day.dataset].contract_list
 
 
 @dataclass(slots=True)
@@ -52,6 +67,7 @@ class DayPlan:
         error: What the fact is due to, of a failed day.
         adopted: Whole files that the catalog does not know.
         lost: Units whose recorded file is missing or different.
+        leftover: Files beside recorded ones in another format: a run was killed between record and removal.
         superseded: Whether an earlier fact about the whole day no longer holds.
         fetched: A contract list that the catalog does not have yet.
         refused: The outcome that tells that the subscription lacks the dataset.
@@ -68,6 +84,7 @@ class DayPlan:
     error: type[SpxDataError] | None = None
     adopted: list[Outcome] = field(default_factory=list)
     lost: list[Unit] = field(default_factory=list)
+    leftover: list[str] = field(default_factory=list)
     superseded: bool = False
     fetched: ContractList | None = None
     refused: Outcome | None = None
@@ -76,7 +93,7 @@ class DayPlan:
     @property
     def changes_nothing(self) -> bool:
         """Whether the archive already stands as this plan wants it."""
-        return not (self.open or self.settled or self.adopted or self.lost)
+        return not (self.open or self.settled or self.adopted or self.lost or self.leftover)
 
     def due(self) -> tuple[Unit, ...]:
         """Return the units still to be fetched, nearest expiration first."""
@@ -114,8 +131,9 @@ class Planner:
         self._patience = patience
         self._chance = chance
         self._flow = flow
-        self._lists: dict[tuple[date, str], ContractList | SpxDataError] = {}
-        self._known_expirations: tuple[date, ...] | None = None
+        self._lists: dict[ListKey, ContractList | SpxDataError] = {}
+        self._relisted: set[ListKey] = set()
+        self._known_expirations: dict[str, tuple[date, ...]] = {}
 
     def plan(self, day: Day) -> DayPlan:
         """Find a day's units and which of them are due.
@@ -127,16 +145,12 @@ class Planner:
         whole = day.unit(None)
         if not is_published(day, self._edges.clock.now()):
             return self._settled(whole, State.NOT_PUBLISHED, "The vendor publishes it later.")
-        known = self._catalog.outcome(whole)
-        if (
-            known
-            and known.state is State.EMPTY
-            and not is_due(known, self.today(), force=self._request.force, holes=self._request.holes)
-        ):
+        if self._is_known_empty(day):
             return self._whole(whole)
+        known = self._catalog.outcome(whole)
         try:
             listed, fetched = self._listed(day)
-            roots_expirations = () if listed or is_day_wide(day) else self._expirations()
+            roots_expirations = () if listed or is_day_wide(day) else self._expirations(day.root)
         except NoData as error:
             return self._settled(whole, State.EMPTY, error.message)
         except TooEarly as error:
@@ -146,16 +160,90 @@ class Planner:
         except (TransientError, DataError, RefusedError) as error:
             return self._settled(whole, State.FAILED, error.message, error)
         scope = self._scope(day)
-        units, judged = (
-            (whole,)
-            if is_day_wide(day)
-            else tuple(day.unit(expiration) for expiration in expirations(day, asked, listed, roots_expirations))
-            for asked in (self._request.scope, scope)
-        )
+        units, judged = self._units(day, scope, listed, roots_expirations)
         superseded = known is not None and whole not in units
         plan = DayPlan(day, units, listed, scope, judged, fetched=fetched, superseded=superseded)
         plan.open = {unit for unit in units if self._is_due(unit, plan)}
         return plan
+
+    def refuse_unlisted(self) -> None:
+        """Refuse an expiration asked for that is none, before anything is recorded.
+
+        What decides is the list of the last day on which it could trade: what is quoted once is quoted to its end.
+
+        Raises:
+            ConfigError: It is not on that list.
+        """
+        request = self._request
+        days = [day for trade_date in request.open_dates() for day in request.days(trade_date)]
+        days = [day for day in days if not is_day_wide(day) and DATASETS[day.dataset].contract_list == "quote"]
+        if request.units is not None or not days:
+            return
+        for expiration in request.scope.expirations:
+            trading = [day for day in days if session(day.root, day.trade_date, expiration)]
+            self._refuse_unlisted(expiration, trading[-1] if trading else days[0])
+
+    def _refuse_unlisted(self, expiration: date, day: Day) -> None:
+        if not is_published(day, self._edges.clock.now()) or self._is_known_empty(day):
+            return
+        try:
+            listed, _ = self._listed(day)
+        except STOPS_THE_RUN:
+            raise
+        except (NoData, TooEarly, TransientError, DataError, RefusedError):
+            return  # the list is not known: planning asks for it as well, and records what it hears
+        known = expirations(day, _EVER, listed, ()) if listed else (expiration,)
+        if expiration not in known:
+            nearest = sorted(sorted(known, key=lambda other: abs(other - expiration))[:_NAMED])
+            raise ConfigError(
+                f"{day.root} has no expiration {expiration} on {day.trade_date}.",
+                hint=f"Nearest to it are {', '.join(map(str, nearest))}." if nearest else "It has none at all.",
+            )
+
+    def relist(self, plan: DayPlan) -> ContractList | None:
+        """Return a day's contract list with what it lacked; None if it was proved short before in this run.
+
+        Raises:
+            SpxDataError: It could not be had again.
+        """
+        key, listed = list_key(plan.day), plan.listed
+        if key in self._relisted or listed is None:
+            return None
+        again = self._contracts(plan.day, str(key[-1]))
+        self._relisted.add(key)
+        return self._all_of((listed, again), str(key[-1]))
+
+    def is_relisted(self, day: Day) -> bool:
+        """Tell whether a day's contract list was asked for again, because it was proved short."""
+        return list_key(day) in self._relisted
+
+    def grow(self, plan: DayPlan, listed: ContractList) -> tuple[Unit, ...]:
+        """Take a longer contract list into a plan; return units that are due by it, and were settled or left out."""
+        was = plan.listed
+        if was is None:  # no list decided what it consists of
+            return ()
+        plan.listed = listed
+        plan.units, plan.judged = self._units(plan.day, plan.scope, listed, ())
+        longer = tuple(
+            unit
+            for unit in plan.units
+            if unit not in plan.open and listed.of(unit.expiration) != was.of(unit.expiration)
+        )
+        plan.open.update(longer)
+        return longer
+
+    def _units(
+        self, day: Day, scope: Scope, listed: ContractList | None, roots_expirations: Iterable[date]
+    ) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
+        """Return the units of a day that are asked for, and those that its verdict speaks of."""
+        wanted = self._request.units
+        units, judged = (
+            (day.unit(None),)
+            if is_day_wide(day)
+            else tuple(day.unit(expiration) for expiration in expirations(day, asked, listed, roots_expirations))
+            for asked in (self._request.scope if wanted is None else _EVER, scope)
+        )
+        return units if wanted is None else tuple(unit for unit in units if unit in wanted), judged
 
     def status(self, day: Day) -> DayStatus | None:
         """Return a day's line in the catalog, None if it is not known."""
@@ -166,10 +254,20 @@ class Planner:
         """Return the current day in New York."""
         return self._edges.clock.now().astimezone(NEW_YORK).date()
 
+    def _is_known_empty(self, day: Day) -> bool:
+        """Tell whether all of a day has no data, and is not to be asked for again yet."""
+        known = self._catalog.outcome(day.unit(None))
+        return (
+            known is not None
+            and known.state is State.EMPTY
+            and not is_due(known, self.today(), force=self._request.force, holes=self._request.holes)
+        )
+
     def _scope(self, day: Day) -> Scope:
         known = self.status(day)
         asked = self._request.scope
-        return known.scope if known and asked.within(known.scope, day.trade_date) else asked
+        keeps = self._request.units is not None
+        return known.scope if known and (keeps or asked.within(known.scope, day.trade_date)) else asked
 
     def _whole(self, whole: Unit) -> DayPlan:
         """Return the plan of a day that is one unit, and that one settled."""
@@ -186,11 +284,24 @@ class Planner:
     def _is_due(self, unit: Unit, plan: DayPlan) -> bool:
         """Tell whether a unit must be fetched; note files that are lost, and whole ones that nobody knows."""
         known = self._catalog.outcome(unit)
-        if known and known.artifact and not confirmed(self._edges.storage, known.artifact):
-            plan.lost.append(unit)
-            known = None
-        if known is None or known.artifact is None:
-            found = self._found(unit, plan.listed)
+        there = [path for path in paths_of(unit) if self._edges.storage.size(path) is not None]
+        # of two files that nobody knows none tells which is newer: then neither is the unit's
+        path = there[0] if len(there) == 1 else None
+        if known and known.artifact:
+            path = known.artifact.path
+            if confirmed(self._edges.storage, known.artifact):
+                plan.leftover += [other for other in there if other != path]
+            else:
+                plan.lost.append(unit)
+                known = None
+        # what has proved the list short would only do so again
+        comparable = known is not None and not known.verified and not known.ask_again and plan.listed is not None
+        if known is None or known.artifact is None or comparable:
+            found = self._found(unit, plan.listed) if path == path_of(unit) else None
+            if found and comparable and found.partial:
+                return True  # it was stored when there was no list that could have said so
+            if found and plan.listed and not found.verified:
+                return True  # it proves the list short: when it is fetched, so is the list
             if found:
                 plan.adopted.append(found)
             known = found or known
@@ -198,14 +309,11 @@ class Planner:
 
     def _found(self, unit: Unit, listed: ContractList | None) -> Outcome | None:
         """Return the outcome of a whole file that the catalog does not know."""
-        if self._edges.storage.size(path_of(unit)) is None:
-            return None
         found = adopt(self._edges.storage, unit, listed.of(unit.expiration) if listed else None)
         if found is None:
             return None
-        outcome = stored(unit, *found, verified=is_verified(unit, listed))
-        again = ask_again(State.STORED, unit.trade_date, self.today()) if outcome.partial else None
-        return replace(outcome, attempts=0, ask_again=again)
+        outcome = replace(stored(found, unit, listed), attempts=0)
+        return dated(outcome, self.today(), listed=listed is not None)
 
     def _listed(self, day: Day) -> tuple[ContractList | None, ContractList | None]:
         """Return a day's contract list, None if the account may not have it; and again if it is a new one.
@@ -218,33 +326,53 @@ class Planner:
         kept = self._catalog.contracts(day.root, day.trade_date, kind)
         if kept and is_listed(day.trade_date, kept.fetched_at):
             return kept, None
-        asked = (day.trade_date, kind)
-        if asked not in self._lists:
+        key = list_key(day)
+        if key not in self._lists:
             try:
-                self._lists[asked] = self._contracts(day, kind)
+                self._lists[key] = self._contracts(day, kind)
             except (NoData, NotSubscribed) as error:
-                self._lists[asked] = error
-        answer = self._lists[asked]
+                self._lists[key] = error
+        answer = self._lists[key]
         if isinstance(answer, NoData):
             raise answer
         return (answer, answer) if isinstance(answer, ContractList) else (None, None)
 
     def _contracts(self, day: Day, kind: str) -> ContractList:
-        """Ask for a day's contract list; that there is none leaves out the whole day, so it must be said twice."""
+        """Ask for a day's contract list until it was said twice what it is, or that there is none.
+
+        What it lacks is never asked for, and nothing in it says how long it is: what either answer has is expected.
+        """
 
         def ask() -> ContractList:
             return self._edges.terminal.contracts(day.root, day.trade_date, kind)
 
-        with suppress(NoData):
-            return self._asked(ask)
-        self._edges.clock.sleep(self._patience.first_wait)
-        return self._asked(ask)
+        lists: list[ContractList] = []
+        declined = 0
+        while len(lists) < 2:
+            try:
+                lists.append(self._asked(ask))
+            except NoData:
+                declined += 1
+                if declined == 2 and not lists:
+                    raise
+                if declined == 2:
+                    break
+                self._edges.clock.sleep(self._patience.first_wait)
+        return self._all_of(lists, kind)
 
-    def _expirations(self) -> tuple[date, ...]:
-        """Return all expirations of the root: what is left to plan by without a contract list."""
-        if self._known_expirations is None:
-            self._known_expirations = self._asked(lambda: self._edges.terminal.expirations(self._request.root))
-        return self._known_expirations
+    def _all_of(self, lists: Sequence[ContractList], kind: str) -> ContractList:
+        """Return all that some answers list; say so if they differ."""
+        whole = functools.reduce(ContractList.joined, lists)
+        if any(one.contracts != whole.contracts for one in lists):
+            sizes = tuple(len(one.contracts) for one in lists)
+            self._edges.emit(ListsDiffer(whole.root, whole.trade_date, kind, sizes, len(whole.contracts)))
+        return whole
+
+    def _expirations(self, root: str) -> tuple[date, ...]:
+        """Return all expirations of a root: what is left to plan by without a contract list."""
+        if root not in self._known_expirations:
+            self._known_expirations[root] = self._asked(lambda: self._edges.terminal.expirations(root))
+        return self._known_expirations[root]
 
     def _asked(self, ask: Callable[[], _T]) -> _T:
         """Ask for a list, again if need be."""

@@ -10,13 +10,24 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
 from spxdata.completeness import verdict
-from spxdata.downloader.days import STOPS_THE_RUN, DayPlan, Planner
+from spxdata.downloader.days import STOPS_THE_RUN, DayPlan, Planner, list_key
 from spxdata.downloader.flow import Flow
 from spxdata.downloader.summary import Summary, Tally
-from spxdata.errors import NoData, NotSubscribed, ShortReply, SpxDataError, TerminalError, TooEarly
+from spxdata.errors import (
+    ArchiveBusy,
+    DiskFull,
+    NoData,
+    NotSubscribed,
+    ShortList,
+    ShortReply,
+    SpxDataError,
+    TerminalError,
+    TooEarly,
+)
 from spxdata.events import (
     AttemptFailed,
     AttemptStarted,
@@ -25,13 +36,15 @@ from spxdata.events import (
     DayPlanned,
     Event,
     FileAdopted,
+    FileRemoved,
     Received,
     RunStarted,
     UnitRecorded,
 )
-from spxdata.model import ContractList, Day, Outcome, State, Unit
+from spxdata.layout import paths_of, unit_of
+from spxdata.model import ContractList, Day, Outcome, State, Unit, Verdict
 from spxdata.pipeline.attempt import Edges, attempt
-from spxdata.plan import Request, ask_again, smallest
+from spxdata.plan import Request, dated, smallest, space_needed
 from spxdata.protocols import Catalog
 from spxdata.retry import Patience
 from spxdata.schema import DATASETS, DIALECTS
@@ -42,6 +55,9 @@ from spxdata.terminal.gate import Gate
 #: Seconds between two renewals of the lease.
 _BEAT: Final = 10.0
 
+
+#: How far back a day is looked for that tells how much space another one takes.
+_LOOK_BACK: Final = timedelta(days=14)
 
 #: What the Terminal may answer without rows or fault: the state of the unit, and the code recorded with it.
 _MEANS: Final[dict[type[TerminalError], tuple[State, str | None]]] = {
@@ -54,15 +70,14 @@ _ANSWERS: Final = tuple(_MEANS)
 
 @dataclass(slots=True)
 class _Job:
-    """A unit on its way through tries."""
+    """A unit on its way through tries; the contract list is the one that the last of them went by."""
 
     unit: Unit
-    listed: ContractList | None
+    listed: ContractList | None = None
     tries: int = 0
     failures: Counter[int | None] = field(default_factory=Counter)  # by how often their class is repeated
     accept_holes: bool = False
     declined: bool = False
-    replaces: str | None = None  # path of the file that the archive has of it
 
 
 class _Queue:
@@ -86,8 +101,7 @@ class _Queue:
     def take(self) -> _Job | None:
         """Return the next job, None if there is none left."""
         while not self._jobs and self._days:
-            plan = self._begin(self._days.popleft())
-            self._jobs.extend(_Job(unit, plan.listed) for unit in plan.due())
+            self._jobs.extend(map(_Job, self._begin(self._days.popleft()).due()))
         return self._jobs.popleft() if self._jobs else None
 
 
@@ -143,6 +157,7 @@ class Download:
 
         Raises:
             ArchiveBusy: Another process writes this archive.
+            ConfigError: An expiration was asked for that is none.
             StorageError: The disk or the catalog failed; what was committed is safe.
             Unreachable: No Terminal answers any more.
             RefusedError: Both ends of the range were refused, or another Terminal uses the account.
@@ -158,9 +173,10 @@ class Download:
             return self._finish(started)
         with self._catalog.lease(self._clock):
             self._edges.storage.sweep()
-            self._catalog.queue_days(self._days(), self._request.scope, self._clock.now())
             with ThreadPoolExecutor(self._workers, thread_name_prefix="spxdata") as pool:
                 try:
+                    self._planner.refuse_unlisted()
+                    self._catalog.queue_days(self._days(), self._request.scope, self._clock.now())
                     self._look_first(pool)
                     self._drain(pool, _Queue(self._begin, self._days()))
                 except BaseException as error:
@@ -170,7 +186,12 @@ class Download:
             return self._finish(started)
 
     def plans(self) -> Iterator[DayPlanned]:
-        """Yield what a run would fetch, day by day, without fetching or writing anything."""
+        """Yield what a run would fetch, day by day, without fetching or writing anything.
+
+        Raises:
+            ConfigError: An expiration was asked for that is none.
+        """
+        self._planner.refuse_unlisted()
         for day in self._days():
             plan = self._planner.plan(day)
             yield DayPlanned(day, plan.due(), plan.skipped())
@@ -181,7 +202,7 @@ class Download:
         if len(dates) < 2:
             return
         plans = [self._begin(day) for trade_date in (dates[0], dates[-1]) for day in self._request.days(trade_date)]
-        looks = [_Job(unit, plan.listed) for plan in plans if (unit := smallest(plan.due(), plan.listed))]
+        looks = [_Job(unit) for plan in plans if (unit := smallest(plan.due(), plan.listed))]
         self._drain(pool, _Queue(self._begin, (), looks))
         refused = [outcome for outcome in self._tally.outcomes if outcome.state is State.REFUSED]
         if looks and len(refused) == len(looks):
@@ -198,6 +219,9 @@ class Download:
         kind = DATASETS[day.dataset].contract_list
         if plan.fetched and kind:
             self._catalog.keep_contracts(plan.fetched, kind)
+        if not plan.judged:
+            self._tally.vacant.add(day.trade_date)
+        self._require_space(plan)
         self._emit(DayPlanned(day, plan.due(), plan.skipped()))
         known = self._planner.status(day)
         if plan.changes_nothing and known and known.verdict and known.scope == plan.scope:
@@ -205,6 +229,22 @@ class Download:
         else:
             self._record_plan(plan)
         return plan
+
+    def _require_space(self, plan: DayPlan) -> None:
+        """Refuse a day for which there is clearly too little space: a full disk would show in the midst of it only."""
+        if not plan.open:
+            return
+        day, free = plan.day, self._edges.storage.free()
+        before = self._catalog.days(day.trade_date - _LOOK_BACK, day.trade_date)
+        largest = max(
+            (known.bytes for known in before if known.day._replace(trade_date=day.trade_date) == day), default=0
+        )
+        needed = space_needed(largest, len(plan.open), len(plan.units))
+        if free < needed:
+            raise DiskFull(
+                f"{free / 1e6:,.0f} MB are free where the archive lies, and "
+                f"{day.trade_date} {day.root} {day.dataset} may need {needed / 1e6:,.0f} MB."
+            )
 
     def _record_plan(self, plan: DayPlan) -> None:
         """Record what planning found out, and end the day if nothing is to be fetched."""
@@ -214,6 +254,9 @@ class Download:
             self._catalog.forget(plan.day.unit(None))
         for unit in plan.lost:
             self._catalog.withdraw(unit)
+        for path in plan.leftover:
+            self._edges.storage.remove(path)
+            self._emit(FileRemoved(unit_of(path), path))
         for outcome in plan.adopted:
             self._catalog.record(outcome, now)
             if outcome.artifact:
@@ -272,17 +315,15 @@ class Download:
             heapq.heappush(self._waiting, (self._clock.monotonic() + pause, next(self._numbers), job))
 
     def _start(self, pool: ThreadPoolExecutor, job: _Job) -> None:
-        refused = self._plans[job.unit.day].refused
+        plan = self._plans[job.unit.day]
+        refused = plan.refused
         if refused:  # the subscription lacks the dataset: the rest of the day would only hear the same
             self._record(replace(refused, unit=job.unit, attempts=0))
             return
         if not self._narrowed:  # which Terminal it is is known only once there is something to ask
             self._flow.narrowed(self._widths(self._flow.endured(lambda: self._edges.terminal.dialect)))
             self._narrowed = True
-        if job.tries == 0:
-            known = self._catalog.outcome(job.unit)
-            job.replaces = known.artifact.path if known and known.artifact else None
-        job.tries += 1
+        job.tries, job.listed = job.tries + 1, plan.listed
         self._flow.launched()
         self._catalog.begin(job.unit, self._clock.now())
         self._emit(AttemptStarted(job.unit, job.tries))
@@ -292,6 +333,7 @@ class Download:
             job.listed,
             self._edges,
             accept_holes=job.accept_holes,
+            accept_unlisted=self._planner.is_relisted(job.unit.day),
             replacing=lambda: self._catalog.withdraw(job.unit),
         )
         self._running[future] = job
@@ -322,17 +364,23 @@ class Download:
             outcome = Outcome(unit, State.FAILED, reason=error.message, code=error.code)
         else:
             self._flow.succeeded()
-        again = None
-        if outcome.state is not State.STORED or outcome.partial:
-            again = ask_again(outcome.state, unit.trade_date, self._planner.today())
-        self._record(replace(outcome, attempts=job.tries, ask_again=again))
-        self._remove_replaced(job, outcome)
+            if self._is_outdated(job):
+                job.accept_holes = False
+                return 0.0
+        self._conclude(job, outcome)
         return None
 
-    def _remove_replaced(self, job: _Job, outcome: Outcome) -> None:
-        """Remove the file that a recorded one stands for, if it has another name: one format a unit."""
-        if job.replaces and outcome.artifact and outcome.artifact.path != job.replaces:
-            self._edges.storage.remove(job.replaces)
+    def _conclude(self, job: _Job, outcome: Outcome) -> None:
+        """Record how the tries at a unit ended, with their number and the day to ask again."""
+        found = replace(outcome, attempts=job.tries)
+        self._record(dated(found, self._planner.today(), listed=job.listed is not None))
+
+    def _is_outdated(self, job: _Job) -> bool:
+        """Tell whether a try went by a contract list that has proved short of the unit's contracts meanwhile."""
+        was, now = job.listed, self._plans[job.unit.day].listed
+        if was is None or now is None or was is now:
+            return False
+        return was.of(job.unit.expiration) != now.of(job.unit.expiration)
 
     def _doubted(self, job: _Job, error: NoData) -> float | None:
         """Return the seconds after which a unit that should have rows and has none is asked for again: once."""
@@ -345,18 +393,57 @@ class Download:
 
     def _again(self, job: _Job, error: SpxDataError) -> float | None:
         """Return the seconds after which a unit is tried again, None to give up."""
+        pause: float | None
         if isinstance(error, ShortReply):  # never twice: the next try accepts what is there
             job.accept_holes = True
-            pause: float | None = self._patience.first_wait
+            pause = self._patience.first_wait
+        elif isinstance(error, ShortList):  # nor this: the next try goes by a list that was asked for again
+            pause = 0.0 if self._relisted(job) else None
         else:
             job.failures[error.retries] += 1
             pause = self._patience.wait(error, job.failures[error.retries], self._chance())
         self._emit(AttemptFailed(job.unit, job.tries, error.code, error.message, pause))
         return pause
 
+    def _relisted(self, job: _Job) -> bool:
+        """Ask for the contract list that a unit has proved short once more; tell whether it came.
+
+        What it lacked concerns every day that goes by it: units are fetched that were left out, or measured against
+        too little. Days that this run has not planned lose their verdict until they are compared.
+        """
+        plan = self._plans[job.unit.day]
+        try:
+            longer = self._planner.relist(plan)
+        except STOPS_THE_RUN:
+            raise
+        except SpxDataError as error:
+            self._emit(AttemptFailed(job.unit, job.tries, error.code, error.message, None))
+            return False
+        if longer and plan.listed and longer.contracts != plan.listed.contracts:
+            key, now = list_key(plan.day), self._clock.now()
+            by_it = [status.day for status in self._catalog.days(key[1], key[1]) if list_key(status.day) == key]
+            for day in by_it:
+                other = self._plans.get(day)
+                units = self._planner.grow(other, longer) if other else ()
+                if other is None:
+                    self._catalog.interrupt_day(day, None, now)
+                elif units:
+                    self._catalog.begin_day(day, other.scope, now)
+                for outcome in self._catalog.outcomes(day):
+                    # before the list is kept: a run that is killed here must not leave them compared with it
+                    if outcome.state is State.STORED and outcome.verified and (outcome.unit in units or not other):
+                        self._catalog.record(replace(outcome, verified=False), now)
+                for unit in units:
+                    heapq.heappush(self._waiting, (self._clock.monotonic(), next(self._numbers), _Job(unit)))
+            self._catalog.keep_contracts(longer, str(key[-1]))
+        return True
+
     def _record(self, outcome: Outcome) -> None:
         """Write an outcome to the catalog; end its day if it was the last one."""
         self._catalog.record(outcome, self._clock.now())
+        if outcome.artifact:  # before the day ends: of one that has ended no later run would look for it
+            for path in set(paths_of(outcome.unit)) - {outcome.artifact.path}:
+                self._edges.storage.remove(path)  # a unit has one format
         self._emit(UnitRecorded(outcome))
         self._tally.outcomes.append(outcome)
         plan = self._plans[outcome.unit.day]
@@ -384,11 +471,12 @@ class Download:
         """Stop what is running, and record what was committed all the same."""
         self._edges.terminal.abort()
         wait(self._running)
+        if isinstance(error, ArchiveBusy):  # the archive is another's now, and so is its catalog
+            return
         unfinished = [job for _, _, job in self._waiting]
         for future, job in self._running.items():
-            if future.exception() is None:
-                self._record(replace(future.result(), attempts=job.tries))
-                self._remove_replaced(job, future.result())
+            if future.exception() is None and not self._is_outdated(job):
+                self._conclude(job, future.result())
             else:
                 unfinished.append(job)
         for job in unfinished:
@@ -400,11 +488,14 @@ class Download:
                 self._catalog.interrupt_day(plan.day, words, self._clock.now())
 
     def _finish(self, started: float, error: BaseException | None = None) -> Summary:
-        """Tell how the run went."""
-        finished = self._tally.finished(self._plans, self._clock.monotonic() - started, error)
+        """Tell how the run went; of one that cannot go on, the catalog may not even be readable."""
+        known = (self._planner.status(day) for day in (() if error else sorted(self._plans)))
+        statuses = tuple(status for status in known if status)
+        # of units that are asked for by name, only how these ended counts
+        partial = self._request.units is None and any(status.verdict is Verdict.PARTIAL for status in statuses)
+        finished = self._tally.finished(self._plans, self._clock.monotonic() - started, error, partial=partial)
         self._emit(finished)
-        statuses = (self._planner.status(day) for day in sorted(self._plans))
-        return Summary(finished, tuple(status for status in statuses if status))
+        return Summary(finished, statuses)
 
     def _beat(self) -> None:
         if self._clock.monotonic() >= self._next_beat:

@@ -16,8 +16,10 @@ from spxdata.events import (
     DayPlanned,
     Event,
     FileAdopted,
+    FileRemoved,
     FileRenamed,
     GateChanged,
+    ListsDiffer,
     Quarantined,
     Received,
     RunFinished,
@@ -113,6 +115,16 @@ ENTRIES: Final[Mapping[type[Event], Entry]] = {
         lambda e: f"{_name(e.day)}: {len(e.units)} units to fetch, {e.skipped} there already",
         "day",
     ),
+    ListsDiffer: Entry(
+        "downloader",
+        "plan",
+        Level.WARN,
+        lambda e: (
+            f"{e.trade_date} {e.root}: the list of {e.kind} contracts came with "
+            f"{' and '.join(f'{size:,}' for size in e.sizes)} contracts; all {e.contracts:,} are expected"
+        ),
+        "trade_date",
+    ),
     AttemptStarted: Entry("downloader", "attempt", Level.DEBUG, lambda e: f"{e.unit}: try {e.attempt}", "unit"),
     Received: Entry("terminal", "fetch", Level.TRACE, lambda e: f"{e.unit}: {e.bytes:,} bytes", "unit"),
     AttemptFailed: Entry(
@@ -142,6 +154,7 @@ ENTRIES: Final[Mapping[type[Event], Entry]] = {
     ),
     FileRenamed: Entry("pipeline", "write", Level.DEBUG, lambda e: f"{e.unit}: written to {e.path}", "unit"),
     FileAdopted: Entry("pipeline", "adopt", Level.INFO, lambda e: f"{e.unit}: found in {e.path}", "unit"),
+    FileRemoved: Entry("downloader", "plan", Level.INFO, lambda e: f"{e.unit}: removed {e.path}", "unit"),
     Quarantined: Entry("pipeline", "quarantine", Level.WARN, lambda e: f"{e.unit}: kept in {e.path}", "unit"),
     UnitRecorded: Entry("catalog", "record", _unit_recorded, lambda e: _outcome(e.outcome), "outcome.unit"),
     DayFinished: Entry("downloader", "day", _day_finished, lambda e: _day(e.status), "status.day"),

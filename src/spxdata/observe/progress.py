@@ -1,8 +1,8 @@
 """How far a run is: figures taken from events, and two displays of them, for terminals and for pipes."""
 
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
@@ -42,6 +42,13 @@ _MARGIN: Final = 4
 
 Seconds = Callable[[], float]
 Say = Callable[[str], None]
+#: Datasets asked for of each date: of all the same number, or by date.
+PerDate = int | Mapping[date, int]
+
+
+def asked_of(datasets: PerDate, day: date) -> int:
+    """Return how many datasets are asked for of a date."""
+    return datasets if isinstance(datasets, int) else datasets.get(day, 0)
 
 
 class Display(AbstractContextManager["Display"], Protocol):
@@ -66,7 +73,7 @@ class Tracker:
     """
 
     seconds: Seconds
-    datasets: int = 1
+    datasets: PerDate = 1
     dates: set[date] = field(default_factory=set)
     current: date | None = None
     rows: int = 0
@@ -118,13 +125,13 @@ class Tracker:
 
     @property
     def _unplanned(self) -> int:
-        return max(0, len(self.dates) * self.datasets - len(self._units))
+        return max(0, sum(asked_of(self.datasets, day) for day in self.dates) - len(self._units))
 
     @property
     def dates_done(self) -> int:
         """Dates of which every dataset is through."""
-        finished = [day.trade_date for day in self._finished]
-        return sum(finished.count(day) >= self.datasets for day in set(finished))
+        finished = Counter(day.trade_date for day in self._finished)
+        return sum(count >= asked_of(self.datasets, day) for day, count in finished.items())
 
     def rate(self) -> float:
         """Return the bytes received per second of late."""
@@ -227,7 +234,7 @@ class Lines(Silent):
         datasets: Datasets asked for of each date.
     """
 
-    def __init__(self, say: Say, talk: Say, seconds: Seconds, datasets: int = 1) -> None:
+    def __init__(self, say: Say, talk: Say, seconds: Seconds, datasets: PerDate = 1) -> None:
         super().__init__(say)
         self._talk = talk
         self._words = Talk(seconds)
@@ -264,7 +271,7 @@ class Bar:
         console: "Console",
         say: Say | None,
         seconds: Seconds,
-        datasets: int = 1,
+        datasets: PerDate = 1,
         *,
         paint: Callable[[str], str] = str,
         refresh: bool = True,

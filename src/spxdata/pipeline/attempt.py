@@ -1,20 +1,24 @@
 """One try at one unit: fetch, parse, validate, write. Nothing of a failed attempt reaches the archive."""
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from spxdata.completeness import expected
-from spxdata.errors import DataError, NoData
+from spxdata.errors import DataError, MalformedReply, NoData, TooLarge
 from spxdata.events import Emit, FileRenamed, Quarantined, Received
-from spxdata.model import Artifact, Contract, ContractList, Hole, Outcome, Right, State, Unit
+from spxdata.model import Contract, ContractList, Outcome, Provenance, Right, State, Unit
+from spxdata.pipeline.blocks import in_blocks
 from spxdata.pipeline.order import Order, Sorter, SortMemory
 from spxdata.pipeline.parse import Batch, parse
 from spxdata.pipeline.quarantine import keep
+from spxdata.pipeline.read import Adopted
 from spxdata.pipeline.validate import validate
 from spxdata.pipeline.write import Encoding, write
 from spxdata.protocols import Clock, Reply, Storage, Terminal
-from spxdata.schema import DATASETS
+from spxdata.schema import DATASETS, Rows
 
 #: Contracts of a unit that are asked for one by one; if more are missing, the reply is short for another reason.
 _MOST_SINGLES: Final = 20
@@ -34,12 +38,42 @@ class Edges:
     memory: SortMemory
 
 
+@dataclass(slots=True)
+class _Singly:
+    """What an attempt asks for contract by contract, beside the unit's reply.
+
+    Attributes:
+        unit: Whose contracts.
+        edges: The Terminal, and who is told of what arrives.
+        empty: Contracts of which the Terminal says that they have no rows.
+        asked: How many were asked for.
+    """
+
+    unit: Unit
+    edges: Edges
+    empty: set[Contract] = field(default_factory=set)
+    asked: int = 0
+
+    def rows(self, contract: Contract) -> Iterator[Batch]:
+        """Yield the rows of a contract; raises what `Terminal.single` does."""
+        self.asked += 1
+        with self.edges.terminal.single(self.unit, contract) as reply:
+            yield from _parsed(reply, self.unit, self.edges)
+
+    def told(self, origin: Provenance) -> Provenance:
+        """Return where the unit's rows come from, these too."""
+        if not self.asked:
+            return origin
+        return replace(origin, request=f"{origin.request} (and {self.asked:,} contracts one by one)")
+
+
 def attempt(
     unit: Unit,
     listed: ContractList | None,
     edges: Edges,
     *,
     accept_holes: bool = False,
+    accept_unlisted: bool = False,
     replacing: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Fetch, validate and commit one unit, or raise and leave no trace but a quarantine entry.
@@ -50,6 +84,7 @@ def attempt(
         edges: Terminal, storage, clock and what attempts share.
         accept_holes: Whether a clean reply that lacks something is committed with its holes; a few contracts that it
             lacks whole are asked for one by one first.
+        accept_unlisted: Whether a reply that proves the list short is committed; it is not verified then.
         replacing: Called right before the file gets its final name.
 
     Raises:
@@ -59,36 +94,43 @@ def attempt(
         StorageError: The file could not be written.
     """
     contracts = listed.of(unit.expiration) if listed else None
-    empty: set[Contract] = set()
+    singly = _Singly(unit, edges)
     with Sorter(Order.of(unit), edges.memory) as sorter:
         try:
             with (
                 edges.terminal.fetch(unit) as reply,
-                write(unit, edges.storage, edges.encoding, reply.provenance, edges.clock, edges.emit) as sink,
+                write(
+                    unit,
+                    edges.storage,
+                    edges.encoding,
+                    lambda: singly.told(reply.provenance),
+                    edges.clock,
+                    edges.emit,
+                ) as sink,
             ):
                 batches = _parsed(reply, unit, edges)
                 if accept_holes:  # what a second reply lacks too is asked for contract by contract
-                    batches = _completed(batches, unit, expected(unit, contracts), edges, empty)
-                checked = validate(batches, unit, contracts, sorter, empty)
-                artifact = sink.commit(checked, accept_holes=accept_holes, replacing=replacing)
+                    batches = _completed(batches, expected(unit, contracts), singly, sorter)
+                checked = validate(batches, unit, contracts, sorter, singly.empty)
+                artifact = sink.commit(
+                    checked, accept_holes=accept_holes, accept_unlisted=accept_unlisted, replacing=replacing
+                )
         except DataError as error:
             folder = keep(edges.storage, unit, error, sorter.held(), edges.clock.now())
             if folder:
                 edges.emit(Quarantined(unit, folder))
             raise
     edges.emit(FileRenamed(unit, artifact.path))
-    return stored(unit, artifact, checked.holes, empty, verified=is_verified(unit, listed))
+    return stored(Adopted(artifact, checked.holes, tuple(singly.empty), checked.unlisted), unit, listed)
 
 
-def is_verified(unit: Unit, listed: ContractList | None) -> bool:
-    """Tell whether there was something to compare a unit's rows with; an index is compared with its session alone."""
-    return listed is not None or DATASETS[unit.dataset].contract_list is None
+def stored(found: Adopted, unit: Unit, listed: ContractList | None) -> Outcome:
+    """Return the outcome of a committed file: what matters and contracts known to be empty by name, notes counted.
 
-
-def stored(
-    unit: Unit, artifact: Artifact, holes: tuple[Hole, ...], empty: Collection[Contract] = (), *, verified: bool
-) -> Outcome:
-    """Return the outcome of a committed file: what matters and contracts known to be empty by name, notes counted."""
+    It is verified if there was something to compare its rows with, and they did not prove that short; an index is
+    compared with its session alone.
+    """
+    artifact, holes, empty, unlisted = found
     named = tuple(hole for hole in holes if hole.partial or hole.contract in empty)
     return Outcome(
         unit,
@@ -96,44 +138,81 @@ def stored(
         artifact=artifact,
         holes=named,
         notes=len(holes) - len(named),
-        verified=verified,
+        verified=not unlisted and (listed is not None or DATASETS[unit.dataset].contract_list is None),
     )
 
 
 def _parsed(reply: Reply, unit: Unit, edges: Edges) -> Iterator[Batch]:
-    return parse(_counted(reply.chunks(), unit, edges.emit), unit, reply.provenance.dialect)
+    return in_blocks(parse(_counted(reply.chunks(), unit, edges.emit), unit, reply.provenance.dialect), unit)
 
 
 def _completed(
-    batches: Iterator[Batch], unit: Unit, wanted: frozenset[Contract] | None, edges: Edges, empty: set[Contract]
+    batches: Iterator[Batch], wanted: frozenset[Contract] | None, singly: _Singly, sorter: Sorter
 ) -> Iterator[Batch]:
     """Pass batches on, then those of contracts that did not come, each asked for alone.
 
     Args:
         batches: The reply.
-        unit: What was asked for.
         wanted: The contracts that it should have.
-        edges: The Terminal, and who is told of what arrives.
-        empty: Takes the contracts of which the Terminal says that they have no rows.
+        singly: Asks for one.
+        sorter: Has all batches by the time that the next one is drawn.
+
+    Raises:
+        MalformedReply: A contract has fewer rows alone than it had in the reply.
     """
-    missing = set(wanted or ()) if DATASETS[unit.dataset].absent == "gap" else set()
+    looked_for = wanted if wanted and DATASETS[singly.unit.dataset].absent == "gap" else frozenset[Contract]()
+    came: Counter[Contract] = Counter()
     for batch in batches:
-        if missing:
-            missing.difference_update(_contracts(batch))
+        if looked_for:
+            came.update(_contracts(batch))
         yield batch
-    if len(missing) > _MOST_SINGLES:
-        return
+    missing = looked_for - came.keys()
+    if len(missing) <= _MOST_SINGLES:
+        is_replaced = yield from _missed(missing, singly, sorter)
+        if is_replaced:
+            yield from _again(came, singly)
+
+
+def _missed(missing: Collection[Contract], singly: _Singly, sorter: Sorter) -> Generator[Batch, None, bool]:
+    """Yield the rows of contracts that did not come, and tell whether those that came are to come again.
+
+    A chain of ticks that lacks contracts that have rows has lost a part, and where that begins and ends are contracts
+    that came in part. There is no grid to tell which: none of the reply's rows is kept.
+    """
+    is_of_ticks = DATASETS[singly.unit.dataset].rows is Rows.TICKS
+    is_replaced = False
     for contract in sorted(missing):
         try:
-            with edges.terminal.single(unit, contract) as reply:
-                yield from _parsed(reply, unit, edges)
+            for batch in singly.rows(contract):
+                if is_of_ticks and not is_replaced:
+                    sorter.clear()
+                    is_replaced = True
+                yield batch
         except NoData:
-            empty.add(contract)
+            singly.empty.add(contract)
+        except TooLarge:  # this Terminal gives no single contracts of the dataset: what is missing stays a gap
+            if is_replaced:
+                raise
+            return False
+    return is_replaced
 
 
-def _contracts(batch: Batch) -> Iterator[Contract]:
-    for expiration, strike, right in batch.frame.select("expiration", "strike", "right").unique().iter_rows():
-        yield Contract(expiration, strike, Right(right))
+def _again(came: Mapping[Contract, int], singly: _Singly) -> Iterator[Batch]:
+    """Yield the rows of contracts that came before, as many as there were or more."""
+    for contract, before in sorted(came.items()):
+        rows = 0
+        with suppress(NoData):
+            for batch in singly.rows(contract):
+                rows += batch.frame.height
+                yield batch
+        if rows < before:
+            raise MalformedReply(f"{contract} came with {before:,} rows among others, and has {rows:,} alone.")
+
+
+def _contracts(batch: Batch) -> dict[Contract, int]:
+    """Return the rows of each contract of a batch."""
+    counted = batch.frame.group_by("expiration", "strike", "right").len()
+    return {Contract(expiration, strike, Right(right)): rows for expiration, strike, right, rows in counted.iter_rows()}
 
 
 def _counted(chunks: Iterator[bytes], unit: Unit, emit: Emit) -> Iterator[bytes]:

@@ -31,7 +31,7 @@ class CsvFile:
     def __init__(self, file: HashingFile, dataset: Dataset) -> None:
         self._file = file
         self._times = dataset.of(Kind.TIME)
-        file.write(_header(dataset))
+        file.write(csv_header(dataset))
 
     def see(self, frame: pl.DataFrame) -> None:
         """Do nothing: every row can be written."""
@@ -59,7 +59,7 @@ def csv_frames(file: BinaryIO, path: str, dataset: Dataset) -> Iterator[pl.DataF
     Raises:
         ChecksumMismatch: It cannot be read, or is no file of this dataset.
     """
-    if file.readline() != _header(dataset):
+    if file.readline() != csv_header(dataset):
         raise ChecksumMismatch(f"{path} does not begin with the columns of {dataset.name}.")
     columns = _columns(dataset)
     lacking = dataset.v2.lacks if dataset.v2 else ()
@@ -102,7 +102,8 @@ def _columns(dataset: Dataset) -> tuple[WireColumn, ...]:
     )
 
 
-def _header(dataset: Dataset) -> bytes:
+def csv_header(dataset: Dataset) -> bytes:
+    """Return the first line of a dataset's files."""
     return (",".join(column.name for column in _columns(dataset)) + "\n").encode()
 
 

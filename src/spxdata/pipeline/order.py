@@ -170,11 +170,7 @@ class Sorter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for run in self._runs:
-            if isinstance(run, _SpilledRun):
-                run.close()
-        self._runs = []
-        self._let_go()
+        self.clear()
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take some rows, in the order in which they arrived."""
@@ -194,6 +190,14 @@ class Sorter:
                     "with TMPDIR.",
                 ) from error
             self._let_go()
+
+    def clear(self) -> None:
+        """Forget all rows taken so far."""
+        for run in self._runs:
+            if isinstance(run, _SpilledRun):
+                run.close()
+        self._runs = []
+        self._let_go()
 
     def held(self) -> Iterator[pl.DataFrame]:
         """Yield what is held in memory, in the order in which it arrived: for quarantine."""

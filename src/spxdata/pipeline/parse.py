@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from datetime import date
+from typing import Final, NoReturn
 
 import polars as pl
 
@@ -28,10 +29,22 @@ TYPES: Final[Mapping[Kind, pl.DataType]] = {
 }
 #: What the vendor writes: 0 to 9 digits of a second's fraction, no offset.
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
+#: How a time must end: polars reads a 60th second as the next minute, and leaves out what is finer than a microsecond.
+_TIME_END: Final = r":[0-5][0-9](\.[0-9]{1,6}0*)?$"
 #: How files begin that polars unpacks by itself: gzip, zlib, zstd.
 _PACKED: Final = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"\x28\xb5\x2f\xfd")
-#: Digits of a day without hyphens.
+#: Characters of a day, without hyphens and with them.
 _DAY_DIGITS: Final = 8
+_ISO_DIGITS: Final = 10
+#: A day as it may be written, too.
+_ANY_DAY: Final = r"^\s*[0-9]{4}-?[0-9]{2}-?[0-9]{2}\s*$"
+#: What cannot be read as a day.
+_NO_DAY: Final = pl.lit("no day")
+_DAY_MS: Final = 24 * 60 * 60 * 1000
+#: Days since 1970 of all that a market can speak of; what a lost digit or a sign leads to lies elsewhere.
+_MARKET_DAYS: Final = range((date(1900, 1, 1) - date(1970, 1, 1)).days, (date(2200, 1, 1) - date(1970, 1, 1)).days)
+#: By type, how many of a moment's physical units are a day.
+_PER_DAY: Final[Mapping[pl.DataType, int]] = {pl.Date(): 1, TIME: _DAY_MS * 1000}
 #: Longest part of an error message that repeats the reply's own text.
 _SHOWN = 200
 
@@ -45,12 +58,15 @@ class Batch:
 
 
 def _iso_day(column: WireColumn) -> pl.Expr:
-    return pl.col(column.name).str.to_date("%Y-%m-%d")
+    cells = pl.col(column.name)
+    is_whole = cells.str.len_bytes() == _ISO_DIGITS  # 2024-01-1 would be read, too, and is a cut 2024-01-19
+    return pl.when(is_whole).then(cells).otherwise(_NO_DAY).str.to_date("%Y-%m-%d")
 
 
 def _any_day(column: WireColumn) -> pl.Expr:
-    digits = pl.col(column.name).str.strip_chars().str.replace_all("-", "", literal=True)
-    return digits.str.pad_start(_DAY_DIGITS, "x").str.to_date("%Y%m%d")  # too few digits would be read as another day
+    cells = pl.col(column.name)
+    digits = pl.when(cells.str.contains(_ANY_DAY)).then(cells.str.replace_all(r"[\s-]", "")).otherwise(_NO_DAY)
+    return digits.str.to_date("%Y%m%d")  # which would read too few digits as another day
 
 
 def _iso_time(column: WireColumn) -> pl.Expr:
@@ -76,6 +92,10 @@ def _dollars(column: WireColumn) -> pl.Expr:
     return pl.col(column.name).map_batches(lambda cells: pl.Series(cells.to_numpy() / 1000), pl.Float64)
 
 
+def _word(column: WireColumn) -> pl.Expr:
+    return pl.col(column.name).cast(RIGHT)
+
+
 def _as_read(column: WireColumn) -> pl.Expr:
     return pl.col(column.name)
 
@@ -90,7 +110,7 @@ FORMS: dict[Form, tuple[pl.DataType | type[pl.DataType], Callable[[WireColumn], 
     Form.INTEGER: (pl.Int32, _as_read),
     Form.NUMBER: (pl.Float64, _as_read),
     Form.TENTH_CENTS: (pl.Int64, _dollars),
-    Form.RIGHT_WORD: (RIGHT, _as_read),
+    Form.RIGHT_WORD: (pl.String, _word),  # polars takes '"PUT"h' for PUT where it reads categories itself
     Form.RIGHT_LETTER: (pl.String, _letter),
 }
 
@@ -192,14 +212,16 @@ def _read(
     if raw.height != lines:
         raise MalformedReply(f"{lines:,} lines became {raw.height:,} rows.", evidence=evidence)
     _refuse_gaps(raw, evidence)
-    _refuse_short_days(raw, columns, evidence)
+    _refuse_other_moments(raw, columns, evidence)
     try:
-        return _canonical(raw, dataset, sent, {})
+        frame = _canonical(raw, dataset, sent, {})
     except pl.exceptions.PolarsError:
         try:
-            return _canonical(raw, dataset, sent, _ELSE)
+            frame = _canonical(raw, dataset, sent, _ELSE)
         except pl.exceptions.PolarsError as error:
             raise MalformedReply(f"A value cannot be read: {_words(error)}", evidence=evidence) from error
+    _refuse_far_days(frame, evidence)
+    return frame
 
 
 def _canonical(
@@ -213,26 +235,59 @@ def _canonical(
 
 
 def _refuse_gaps(frame: pl.DataFrame, evidence: Evidence) -> None:
-    """Refuse empty cells: a row with too few cells shows as them, and the vendor leaves none empty."""
-    empty = [name for name, count in zip(frame.columns, frame.null_count().row(0), strict=True) if count]
+    """Refuse empty cells, quoted or not: a row with too few shows as them, and the vendor leaves none empty."""
+    empty = [
+        cells.name
+        for cells in frame.iter_columns()
+        if cells.null_count() or (cells.dtype == pl.String and cells.str.len_bytes().min() == 0)
+    ]
     if not empty:
         return
-    within = frame.select(pl.any_horizontal(pl.col(empty).is_null()).arg_max()).item()
+    within = frame.select(pl.any_horizontal(pl.col(empty).cast(pl.String).fill_null("") == "").arg_max()).item()
     line = evidence.batch.split(b"\n", within + 1)[within]
     raise MalformedReply(
         f"Row {evidence.first_row + within + 1:,} lacks {', '.join(empty)}: {line[:_SHOWN]!r}", evidence=evidence
     )
 
 
-def _refuse_short_days(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evidence: Evidence) -> None:
-    """Refuse days of fewer digits than eight: 2024119 would be read as a day in November."""
+def _refuse_other_moments(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evidence: Evidence) -> None:
+    """Refuse what would be read as another day or time than was written.
+
+    2024119 would be a day in November; milliseconds may lead out of what a date can be; 10:00:60 would be 10:01, and
+    a fraction of nine digits would lose three.
+    """
     for column in columns:
-        if column.form is Form.COMPACT_DAY and frame.height and frame[column.name].str.len_bytes().min() != _DAY_DIGITS:
-            short = frame[column.name].str.len_bytes().arg_min()
-            raise MalformedReply(
-                f"Row {evidence.first_row + (short or 0) + 1:,} has a {column.name} of too few digits.",
-                evidence=evidence,
+        cells = frame[column.name]
+        if column.form is Form.COMPACT_DAY:
+            wrong, what = cells.str.len_bytes() != _DAY_DIGITS, "other than eight digits"
+        elif column.form is Form.MS_OF_DAY:
+            wrong, what = ~cells.is_between(0, _DAY_MS, closed="left"), "milliseconds that are none of a day"
+        elif column.form is Form.ISO_TIME:
+            wrong, what = (
+                ~cells.str.contains(_TIME_END),
+                "no second of a minute, or a fraction finer than a microsecond",
             )
+        else:
+            continue
+        if wrong.any():
+            _refuse_row(column.name, what, wrong, evidence)
+
+
+def _refuse_far_days(frame: pl.DataFrame, evidence: Evidence) -> None:
+    """Refuse days and times that are none of a market's; Python could not even hold some that polars reads."""
+    for cells in frame.iter_columns():
+        per_day = _PER_DAY.get(cells.dtype)
+        if per_day is None:
+            continue
+        first, end = (day * per_day for day in (_MARKET_DAYS.start, _MARKET_DAYS.stop))
+        known = cells.to_physical().is_between(first, end, closed="left")
+        if not known.all():
+            _refuse_row(cells.name, "a day of another age", ~known, evidence)
+
+
+def _refuse_row(name: str, what: str, wrong: pl.Series, evidence: Evidence) -> NoReturn:
+    row = evidence.first_row + (wrong.arg_max() or 0) + 1
+    raise MalformedReply(f"Row {row:,}: {name} has {what}.", evidence=evidence)
 
 
 def _words(error: Exception) -> str:

@@ -5,9 +5,9 @@ from datetime import date, datetime, time
 
 import polars as pl
 
-from spxdata.completeness import Presence
+from spxdata.completeness import Presence, presence_step
 from spxdata.model import Contract, Right, Unit
-from spxdata.schema import DATASETS, STEP_MS, Rows
+from spxdata.schema import DATASETS, TICK
 from spxdata.sessions import NEW_YORK
 
 _Runs = tuple[tuple[int, int], ...]
@@ -26,7 +26,8 @@ class PresenceTaker:
         dataset = DATASETS[unit.dataset]
         self._names = tuple(name for name in _CONTRACT if name in dataset.names)
         self._time = dataset.time[0]
-        self._step = STEP_MS[unit.interval] if dataset.rows_at(unit.interval) is Rows.GRID else None
+        self._step = presence_step(unit)
+        self._ticks = unit.interval == TICK
         self._asks = "ask" in dataset.names
         self._midnight = datetime.combine(unit.trade_date, time(), NEW_YORK)
         self._required_close = required_close
@@ -59,6 +60,8 @@ class PresenceTaker:
     def _stretches(self, frame: pl.DataFrame, step: int) -> Iterator[tuple[Contract | None, _Runs, float]]:
         """Yield each series' stretches within some rows, and its last ask."""
         point = (pl.col(self._time) - pl.lit(self._midnight)).dt.total_milliseconds().alias("point")
+        if self._ticks:  # a tick stands for its minute
+            point = point // step * step
         ask = pl.col("ask") if self._asks else pl.lit(0.0).alias("ask")
         rows = frame.lazy().select(*self._names, point, ask)
         # a new stretch begins where a series does, and where the point is neither the next one nor a repeat

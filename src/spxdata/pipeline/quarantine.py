@@ -4,8 +4,9 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -69,16 +70,77 @@ def prune(storage: Storage, at: datetime, kept: timedelta = KEPT, limit: int = L
         kept: How long entries are kept.
         limit: How many bytes of them; whole entries go, the newest stays.
     """
-    entries: dict[str, list[str]] = {}
+    for entry in outdated(storage, at, kept, limit):
+        for path in entry.files:
+            storage.remove(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A reply that was refused, as it lies in quarantine.
+
+    Attributes:
+        name: Its folder's name.
+        at: When it was refused (UTC).
+        files: Paths of its files.
+        bytes: Their size.
+    """
+
+    name: str
+    at: datetime
+    files: tuple[str, ...]
+    bytes: int
+
+
+def entries(storage: Storage) -> tuple[Entry, ...]:
+    """Return what lies in quarantine, the newest first; what is no entry is left out."""
+    found: dict[str, list[str]] = {}
     for path in storage.names(QUARANTINE):
-        entries.setdefault(path.removeprefix(f"{QUARANTINE}/").split("/", 1)[0], []).append(path)
-    size = 0
-    for number, entry in enumerate(sorted(filter(_STAMPED.match, entries), reverse=True)):
-        kept_since = datetime.strptime(entry.split("_", 1)[0], _STAMP).replace(tzinfo=UTC)
-        size += sum(storage.size(path) or 0 for path in entries[entry])
-        if (number and size > limit) or at - kept_since > kept:
-            for path in entries[entry]:
-                storage.remove(path)
+        found.setdefault(path.removeprefix(f"{QUARANTINE}/").split("/", 1)[0], []).append(path)
+    return tuple(
+        Entry(
+            name,
+            datetime.strptime(name.split("_", 1)[0], _STAMP).replace(tzinfo=UTC),
+            tuple(found[name]),
+            sum(storage.size(path) or 0 for path in found[name]),
+        )
+        for name in sorted(filter(_STAMPED.match, found), reverse=True)
+    )
+
+
+def outdated(storage: Storage, at: datetime, kept: timedelta = KEPT, limit: int = LIMIT) -> tuple[Entry, ...]:
+    """Return the entries that `prune` removes, by the same arguments."""
+    size, found = 0, []
+    for number, entry in enumerate(entries(storage)):
+        size += entry.bytes
+        if (number and size > limit) or at - entry.at > kept:
+            found.append(entry)
+    return tuple(found)
+
+
+def reason_of(storage: Storage, entry: Entry) -> dict[str, Any]:
+    """Return why a reply was refused: at, unit, code, error, message, first_row; empty if that cannot be read."""
+    try:
+        with storage.open(f"{QUARANTINE}/{entry.name}/reason.json") as file:
+            said = json.load(file)
+    except (FileNotFoundError, ValueError):  # a kill while it was kept
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def reply_of(storage: Storage, entry: Entry, most: int) -> bytes:
+    """Return the beginning of a refused reply: its header, and the offending batch as received.
+
+    Args:
+        storage: The archive's storage.
+        entry: Which.
+        most: Bytes to return at most.
+    """
+    try:
+        with storage.open(f"{QUARANTINE}/{entry.name}/reply.csv") as file:
+            return file.read(most)
+    except FileNotFoundError:
+        return b""
 
 
 def _put(storage: Storage, path: str, data: bytes) -> None:

@@ -5,24 +5,25 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spxdata.completeness import Grid, Presence, expected, holes
+from spxdata.completeness import Grid, Presence, expected, holes, unlisted
 from spxdata.errors import ChecksumMismatch
-from spxdata.layout import path_of, unit_of
+from spxdata.layout import is_revision, original_of, path_of, unit_of
 from spxdata.model import Artifact, Contract, Hole, Provenance, Right, Unit
 from spxdata.pipeline.content import ContentHash
-from spxdata.pipeline.csv_file import csv_frames
+from spxdata.pipeline.csv_file import csv_frames, csv_header
 from spxdata.pipeline.decimals import to_numbers
 from spxdata.pipeline.parquet_file import METADATA_KEY, arrow_schema
 from spxdata.pipeline.parse import RIGHT
 from spxdata.pipeline.presence import PresenceTaker
+from spxdata.pipeline.versions import OLDER, Table, form_of, forms, upgraded
 from spxdata.protocols import Storage
-from spxdata.schema import DATASETS
+from spxdata.schema import DATASETS, Dataset
 from spxdata.sessions import session
 
 _PIECE = 1024 * 1024
@@ -54,28 +55,44 @@ def footer(storage: Storage, path: str) -> Footer:
         return _footer(_parquet(file, path), path)
 
 
-def confirmed(storage: Storage, artifact: Artifact) -> bool:
+def confirmed(storage: Storage, artifact: Artifact, older: Table = OLDER) -> bool:
     """Tell whether the disk confirms what the catalog says: size, and the footer's content hash.
 
-    A CSV file has no footer: its size must do, as every file is whole or absent.
+    A CSV file has no footer: its size must do, as every file is whole or absent. A file of an older version is as good
+    as any.
+
+    Raises:
+        NewerVersion: A newer program wrote the file: it is neither missing nor damaged, and must not be replaced.
     """
     if storage.size(artifact.path) != artifact.bytes:
         return False
-    if artifact.format == "csv":
-        return True
     try:
-        return footer(storage, artifact.path).content_hash == artifact.content_hash
+        form_of(unit_of(original(artifact.path)).dataset, artifact.schema_version, artifact.path, older)
+        return artifact.format == "csv" or footer(storage, artifact.path).content_hash == artifact.content_hash
     except ChecksumMismatch:
         return False
 
 
-Adopted = tuple[Artifact, tuple[Hole, ...], tuple[Contract, ...]]
+class Adopted(NamedTuple):
+    """A committed file, measured.
+
+    Attributes:
+        artifact: The file.
+        holes: What it lacks.
+        empty: Contracts of which the Terminal said, asked for each alone, that they have no rows.
+        unlisted: Contracts that prove the contract list short (see `spxdata.completeness.unlisted`).
+    """
+
+    artifact: Artifact
+    holes: tuple[Hole, ...]
+    empty: tuple[Contract, ...]
+    unlisted: frozenset[Contract]
 
 
-def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> Adopted | None:
+def adopt(
+    storage: Storage, unit: Unit, listed: frozenset[Contract] | None, path: str | None = None, older: Table = OLDER
+) -> Adopted | None:
     """Return the artifact of a whole Parquet file that no catalog knows, None if it cannot be trusted.
-
-    With it come its holes, and the contracts that the Terminal said to be empty when it was fetched.
 
     All rows are read: the content hash must be the one in the footer. A CSV file has none, and is not looked for.
 
@@ -83,24 +100,30 @@ def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> A
         storage: Where it lies.
         unit: Whose file it should be.
         listed: The unit's contracts on the day's contract list, None if there is no list.
+        path: The file, where that is not the unit's own place.
+        older: The versions of columns that are no more written; files of them are as good as any.
+
+    Raises:
+        NewerVersion: A newer program wrote the file.
     """
-    path = path_of(unit)
+    path = path or path_of(unit)
     hours = session(unit.root, unit.trade_date, unit.expiration)
     try:
         found = footer(storage, path)
+        if found.unit != unit or hours is None:
+            return None
+        form = form_of(unit.dataset, found.schema_version, path, older)
     except (FileNotFoundError, ChecksumMismatch):
         return None
-    if found.unit != unit or found.schema_version != DATASETS[unit.dataset].version or hours is None:
-        return None
-    if not _columns_are(storage, path, arrow_schema(DATASETS[unit.dataset], found.decimals)):
+    if not _columns_are(storage, path, arrow_schema(form, found.decimals)):
         return None
     grid = Grid.of(unit, hours)
-    content = ContentHash(DATASETS[unit.dataset])
+    content = ContentHash(form)
     presence = PresenceTaker(unit, grid.last_required())
     try:
-        for frame in frames(storage, path):
+        for frame in stored_frames(storage, path, older):
             content.update(frame)
-            presence.update(frame)
+            presence.update(upgraded(frame, form, older))
     except ChecksumMismatch:
         return None
     if content.hexdigest() != found.content_hash:
@@ -118,26 +141,81 @@ def adopt(storage: Storage, unit: Unit, listed: frozenset[Contract] | None) -> A
         created_at=found.created_at,
         provenance=found.provenance,
     )
-    return artifact, holes(grid, expected(unit, listed), presence.present, found.empty), found.empty
+    lacking = holes(grid, expected(unit, listed), presence.present, found.empty)
+    return Adopted(artifact, lacking, found.empty, unlisted(grid, listed, presence.present))
 
 
-def frames(storage: Storage, path: str, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+def frames(
+    storage: Storage, path: str, columns: Collection[str] | None = None, older: Table = OLDER
+) -> Iterator[pl.DataFrame]:
     """Yield a file's rows, some at a time (of Parquet a row group), in canonical types: decimals as float64.
+
+    Rows of an older version come in the columns of today.
 
     Args:
         storage: Where it lies.
         path: The file.
         columns: The only columns wanted; of CSV all come.
+        older: The versions of columns that are no more written.
 
     Raises:
         FileNotFoundError: There is no such file.
         ChecksumMismatch: It cannot be read.
+        NewerVersion: A newer program wrote it.
     """
     with storage.open(path) as file:
-        if path.endswith(".csv"):
-            yield from csv_frames(file, path, DATASETS[unit_of(path).dataset])
-        else:
-            yield from _parquet_frames(file, path, columns)
+        form = _form(file, path, older)
+        if form is None or form.version == DATASETS[form.name].version:
+            yield from _stored_frames(file, path, form, columns)
+            return
+        for frame in _stored_frames(file, path, form, None):  # an older column may be needed for a newer one
+            today = upgraded(frame, form, older)
+            yield today if columns is None else today.select(name for name in today.columns if name in columns)
+
+
+def stored_frames(storage: Storage, path: str, older: Table = OLDER) -> Iterator[pl.DataFrame]:
+    """Yield a file's rows as `frames` does, but in the columns it was written with: those its content hash is over.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ChecksumMismatch: It cannot be read.
+        NewerVersion: A newer program wrote it.
+    """
+    with storage.open(path) as file:
+        yield from _stored_frames(file, path, _form(file, path, older), None)
+
+
+def original(path: str) -> str:
+    """Return the path that tells whose file it is: that of an earlier file before it was moved aside."""
+    return original_of(path)[0] if is_revision(path) else path
+
+
+def _form(file: BinaryIO, path: str, older: Table) -> Dataset | None:
+    """Return the dataset as it was when a file was written, None if it does not say; the file is at its beginning.
+
+    A CSV file does not name its version: its first line must be that of one.
+    """
+    if original(path).endswith(".csv"):
+        known = forms(unit_of(original(path)).dataset, older)
+        header = file.readline()
+        file.seek(0)
+        return next((form for form in known if csv_header(form) == header), known[0])
+    parquet = _parquet(file, path)
+    try:
+        found = _footer(parquet, path)
+    except ChecksumMismatch:  # its rows can be read all the same
+        return None
+    finally:
+        file.seek(0)
+    return form_of(found.unit.dataset, found.schema_version, path, older) if found.unit.dataset in DATASETS else None
+
+
+def _stored_frames(
+    file: BinaryIO, path: str, form: Dataset | None, columns: Collection[str] | None
+) -> Iterator[pl.DataFrame]:
+    if form and original(path).endswith(".csv"):
+        return csv_frames(file, path, form)
+    return _parquet_frames(file, path, columns)
 
 
 def _parquet_frames(file: BinaryIO, path: str, columns: Collection[str] | None) -> Iterator[pl.DataFrame]:
@@ -216,7 +294,7 @@ def _said(metadata: Any, said: Any) -> Footer:  # noqa: ANN401 - pyarrow ships n
         ),
         rows=metadata.num_rows,
         content_hash=said["content_hash"],
-        schema_version=said["schema_version"],
+        schema_version=int(said["schema_version"]),
         compression=said["compression"],  # pyarrow's own answer ends the process where the footer is damaged
         created_at=datetime.fromisoformat(said["created_at"]),
         provenance=Provenance(**{**provenance, "fetched_at": datetime.fromisoformat(provenance["fetched_at"])}),

@@ -293,11 +293,12 @@ def enforce(frame: pl.DataFrame, facts: Facts, scope: RowScope, evidence: Eviden
         at = frame.select(broken.fill_null(value=False).arg_max()).item()
         first = at - (1 if rule.scope == "key" else 0)
         shown = frame.select(facts.dataset.names).slice(first, at - first + 1)
+        lines = shown.write_csv(include_header=False)  # Python has no days before the year 1 or after 9999
         kept = evidence or Evidence(
             header=(",".join(shown.columns) + "\n").encode(),
-            batch=shown.write_csv(include_header=False).encode(),
+            batch=lines.encode(),
             first_row=first,
         )
         raise BrokenRule(
-            rule.name, f"{count:,} of {frame.height:,} rows, first {'; '.join(map(str, shown.rows()))}", evidence=kept
+            rule.name, f"{count:,} of {frame.height:,} rows, first {'; '.join(lines.splitlines())}", evidence=kept
         )

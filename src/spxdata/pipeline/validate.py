@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
-from spxdata.completeness import Grid, holes
+from spxdata.completeness import Grid, holes, unlisted
 from spxdata.errors import BrokenRule, MalformedReply
 from spxdata.model import Contract, Hole, Unit
 from spxdata.pipeline.order import Sorter
@@ -33,6 +33,7 @@ class Checked:
         self._facts = facts
         self._sorter = sorter
         self._holes: tuple[Hole, ...] | None = None
+        self._unlisted: frozenset[Contract] = frozenset()
 
     @property
     def holes(self) -> tuple[Hole, ...]:
@@ -40,6 +41,11 @@ class Checked:
         if self._holes is None:
             raise RuntimeError("holes are known only after the last row")
         return self._holes
+
+    @property
+    def unlisted(self) -> frozenset[Contract]:
+        """Contracts that prove the contract list short (see `spxdata.completeness.unlisted`); known with the holes."""
+        return self._unlisted
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         """Yield rows as `rows` does."""
@@ -75,6 +81,7 @@ class Checked:
             )
         if not presence.present:
             raise BrokenRule("no_rows", "a header line without rows, though contracts are listed for the day")
+        self._unlisted = unlisted(grid, facts.listed, presence.present)
         self._holes = holes(grid, facts.expected, presence.present, self.empty)
 
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import polars as pl
 
 from spxdata.completeness import describe
-from spxdata.errors import ShortReply
+from spxdata.errors import ShortList, ShortReply
 from spxdata.events import Emit, StoredAsFloat, ignore, plain
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Provenance, Unit
@@ -78,21 +78,28 @@ class Sink:
     path: str
     pending: Pending
     encoding: Encoding
-    provenance: Provenance
+    origin: Callable[[], Provenance]
     clock: Clock
     emit: Emit = ignore
 
     def commit(
-        self, checked: Checked, *, accept_holes: bool = False, replacing: Callable[[], None] = lambda: None
+        self,
+        checked: Checked,
+        *,
+        accept_holes: bool = False,
+        accept_unlisted: bool = False,
+        replacing: Callable[[], None] = lambda: None,
     ) -> Artifact:
         """Write all rows and give the file its final name.
 
         Args:
             checked: The rows.
             accept_holes: Whether a reply that lacks listed contracts or required minutes is good enough.
+            accept_unlisted: Whether one is that proves the contract list short.
             replacing: Called right before the final name is given.
 
         Raises:
+            ShortList: Contracts were quoted that are not listed, and that was not accepted.
             ShortReply: Something is missing, and that was not accepted.
             DataError: The reply is wrong.
             StorageError: The file could not be written.
@@ -100,7 +107,7 @@ class Sink:
         file = HashingFile(self.pending)
         rows = open_rows(file, self.unit, self.encoding)
         try:
-            artifact = self._written(rows, file, checked, accept_holes=accept_holes)
+            artifact = self._written(rows, file, checked, accept_holes=accept_holes, accept_unlisted=accept_unlisted)
         except BaseException:
             rows.abandon()
             raise
@@ -110,7 +117,9 @@ class Sink:
             self.emit(StoredAsFloat(self.unit, rows.inexact))
         return artifact
 
-    def _written(self, rows: Rows, file: HashingFile, checked: Checked, *, accept_holes: bool) -> Artifact:
+    def _written(
+        self, rows: Rows, file: HashingFile, checked: Checked, *, accept_holes: bool, accept_unlisted: bool
+    ) -> Artifact:
         """Write everything, and return what is to be said of the file."""
         dataset = DATASETS[self.unit.dataset]
         content = ContentHash(dataset)
@@ -119,10 +128,16 @@ class Sink:
             content.update(frame)
             count += frame.height
             rows.write(frame)
+        if checked.unlisted and not accept_unlisted:
+            raise ShortList(
+                f"{len(checked.unlisted):,} contracts were quoted that the contract list lacks, "
+                f"first {min(checked.unlisted)}."
+            )
         missing = [hole for hole in checked.holes if hole.partial]
         if missing and not accept_holes:
             raise ShortReply(f"The reply ended cleanly but lacks {describe(missing)}.")
         created_at = self.clock.now()
+        provenance = self.origin()
         rows.finish(
             {
                 "unit": plain(self.unit),
@@ -130,7 +145,7 @@ class Sink:
                 "content_hash": content.hexdigest(),
                 "empty": plain(sorted(checked.empty)),
                 "created_at": plain(created_at),
-                "provenance": plain(self.provenance),
+                "provenance": plain(provenance),
             }
         )
         return Artifact(
@@ -143,7 +158,7 @@ class Sink:
             format=self.encoding.format,
             compression=rows.compression,
             created_at=created_at,
-            provenance=self.provenance,
+            provenance=provenance,
         )
 
 
@@ -157,12 +172,26 @@ def open_rows(file: HashingFile, unit: Unit, encoding: Encoding) -> Rows:
 
 @contextmanager
 def write(
-    unit: Unit, storage: Storage, encoding: Encoding, provenance: Provenance, clock: Clock, emit: Emit = ignore
+    unit: Unit,
+    storage: Storage,
+    encoding: Encoding,
+    origin: Callable[[], Provenance],
+    clock: Clock,
+    emit: Emit = ignore,
 ) -> Iterator[Sink]:
-    """Open a unit's file; leaving without a commit, for whatever reason, leaves nothing behind."""
+    """Open a unit's file; leaving without a commit, for whatever reason, leaves nothing behind.
+
+    Args:
+        unit: Whose rows.
+        storage: Where.
+        encoding: How.
+        origin: Says where the rows come from; asked once all of them have come.
+        clock: Where "created at" comes from.
+        emit: Is told of what happens.
+    """
     path = path_of(unit, encoding.format)
     with storage.create(path) as pending:
-        yield Sink(unit, path, pending, encoding, provenance, clock, emit)
+        yield Sink(unit, path, pending, encoding, origin, clock, emit)
 
 
 def _regroup(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:

@@ -2,9 +2,10 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 from uuid import uuid4
@@ -14,6 +15,8 @@ from spxdata.layout import PARTIAL
 
 #: How a file is opened for writing: as `open`'s own `opener`, path and flags to file descriptor.
 Opener = Callable[[str, int], int]
+#: Surrounds each step of a commit, named write, fsync, rename or folder fsync: where tests fail or die.
+Steps = Callable[[str], AbstractContextManager[object]]
 
 # The system's error numbers to errors; any other is a StorageError.
 _ERRORS: dict[int, type[StorageError]] = {
@@ -37,11 +40,13 @@ class LocalStorage:
     Args:
         root: The folder.
         opener: How a file is opened for writing; the system's own way when left out.
+        step: Surrounds each step of a commit; nothing does when left out.
     """
 
-    def __init__(self, root: Path, *, opener: Opener | None = None) -> None:
+    def __init__(self, root: Path, *, opener: Opener | None = None, step: Steps = nullcontext) -> None:
         self._root = root.absolute()
         self._opener = opener
+        self._step = step
 
     @contextmanager
     def create(self, path: str) -> Iterator["PendingFile"]:
@@ -53,7 +58,7 @@ class LocalStorage:
         final = self._locate(path)
         with translated(final):
             _make_folder(final.parent)
-            pending = PendingFile(self._root, final, self._opener)
+            pending = PendingFile(self._root, final, self._opener, self._step)
         try:
             yield pending
         finally:
@@ -89,14 +94,47 @@ class LocalStorage:
         with translated(file):
             file.unlink(missing_ok=True)
 
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name, durably; a file that had it is replaced.
+
+        Raises:
+            FileNotFoundError: There is none.
+            StorageError: The disk is full or not writable.
+        """
+        source, target = self._locate(path), self._locate(to)
+        with translated(source, but=(FileNotFoundError,)):
+            if not source.is_file():
+                raise FileNotFoundError(errno.ENOENT, "no such file", str(source))
+            _make_folder(target.parent)
+            source.replace(target)
+            _sync_folder(target.parent)  # first: a power failure in between may show both names, never none
+            _sync_folder(source.parent)
+
+    def unfinished(self) -> dict[str, int]:
+        """Return what interrupted writers left unfinished, or others are writing right now: name to bytes, sorted."""
+        found: dict[str, int] = {}
+        for name in self._all(""):
+            if name.endswith(PARTIAL):
+                with suppress(FileNotFoundError):  # its writer was through meanwhile
+                    found[name] = (self._root / name).stat().st_size
+        return found
+
     def sweep(self) -> tuple[str, ...]:
         """Remove what interrupted writers left unfinished; return the names. Only for the lease's holder."""
-        leftovers = tuple(name for name in self._all("") if name.endswith(PARTIAL))
+        leftovers = tuple(self.unfinished())
         for name in leftovers:
             file = self._root / name
             with translated(file):
                 file.unlink(missing_ok=True)
         return leftovers
+
+    def free(self) -> int:
+        """Return how many bytes are free where the files lie, or will once there is one."""
+        folder = self._root
+        while not folder.exists():
+            folder = folder.parent
+        with translated(folder):
+            return shutil.disk_usage(folder).free
 
     def _locate(self, path: str) -> Path:
         """Return where a path lies.
@@ -116,14 +154,8 @@ class LocalStorage:
     def _all(self, folder: str) -> tuple[str, ...]:
         """Return the paths of all files below a folder, sorted; links lead elsewhere and are not followed."""
         top = self._locate(folder) if folder else self._root
-        found: list[str] = []
         with translated(top):
-            for parent, _, names in os.walk(top, onerror=_raise_unless_missing):
-                files = (Path(parent, name) for name in names)
-                found += [
-                    PurePosixPath(file.relative_to(self._root)).as_posix() for file in files if not file.is_symlink()
-                ]
-        return tuple(sorted(found))
+            return tuple(sorted(_below(top, f"{folder}/" if folder else "")))
 
 
 class PendingFile:
@@ -133,10 +165,12 @@ class PendingFile:
         root: The storage's folder.
         final: Where it will lie.
         opener: How to open it.
+        step: Surrounds each step of the commit.
     """
 
-    def __init__(self, root: Path, final: Path, opener: Opener | None) -> None:
+    def __init__(self, root: Path, final: Path, opener: Opener | None, step: Steps) -> None:
         self._root = root
+        self._step = step
         self._final = final
         # The name differs for every writer, so that one can never write into or remove another's.
         self._temporary = final.with_name(f"{final.name}.{uuid4().hex[:8]}{PARTIAL}")
@@ -149,7 +183,7 @@ class PendingFile:
         Raises:
             StorageError: The disk is full or not writable.
         """
-        with translated(self._final):
+        with translated(self._final), self._step("write"):
             return self._file.write(data)
 
     def commit(self) -> None:
@@ -160,13 +194,17 @@ class PendingFile:
                 sync of the folders, that failed.
         """
         with translated(self._final):
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with self._step("write"):
+                self._file.flush()
+            with self._step("fsync"):
+                os.fsync(self._file.fileno())
             self._file.close()
-            self._temporary.replace(self._final)
-            self._committed = True
+            with self._step("rename"):
+                self._temporary.replace(self._final)
+                self._committed = True
             for folder in self._final.parents:
-                _sync_folder(folder)  # those above too: whoever created them may not have come so far
+                with self._step("folder fsync"):
+                    _sync_folder(folder)  # those above too: whoever created them may not have come so far
                 if folder == self._root:
                     break
 
@@ -219,6 +257,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
+def _below(folder: Path | str, prefix: str) -> Iterator[str]:
+    """Yield the paths of all files below a folder; an archive has a hundred thousand, so no `Path` is made of them."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:  # there is none, or it went while we looked
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path, f"{prefix}{entry.name}/")
+        elif not entry.is_symlink():
+            yield prefix + entry.name

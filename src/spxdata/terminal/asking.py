@@ -2,7 +2,7 @@
 
 import csv
 import itertools
-import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +19,10 @@ from spxdata.terminal.transport import Channels, Response, Timeouts, get
 _OPENING = 64
 #: No list is nearly as long; without a limit an endless one would fill the memory.
 _LIST_LIMIT = 64 * 1024 * 1024
+#: Python reads more than these: 4_750, a day by its week, digits of other scripts.
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+_DAY = re.compile(r"\d{4}-?\d{2}-?\d{2}", re.ASCII)
+_ROOT = re.compile(r"[A-Z][A-Z0-9.]*")
 #: As much of a no-data text as is kept.
 _ANSWER = 1024
 
@@ -130,12 +134,15 @@ def _rows(text: str, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
         raise MalformedReply("The list is zero bytes long.")
     if not text.endswith("\n"):
         raise MalformedReply("The list ends inside a line.")
-    lines = csv.reader(text.splitlines(), strict=True)
+    # Only \n and \r\n end a line: `str.splitlines` takes many other signs for ends, damaged ones among them.
+    lines = csv.reader((line.removesuffix("\r") for line in text[:-1].split("\n")), strict=True)
     try:
         header = tuple(next(lines))
         if sorted(header) != sorted(columns):
             raise SchemaDrift(columns, header)
-        for cells in lines:
+        for number, cells in enumerate(lines, start=2):
+            if lines.line_num != number:
+                raise MalformedReply(f"A quote is open across the end of line {number} of the list.")
             if len(cells) != len(header):
                 raise MalformedReply(f"The list has a row of {len(cells)} cells under {len(header)} columns: {cells}")
             yield dict(zip(header, cells, strict=True))
@@ -145,19 +152,24 @@ def _rows(text: str, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
 
 def a_day(text: str) -> date:
     """Read a list's day, as 2024-01-16 or 20240116."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise MalformedReply(f"The list has {text!r} where a day belongs.") from None
+    if _DAY.fullmatch(text):
+        with suppress(ValueError):
+            return date.fromisoformat(text)
+    raise MalformedReply(f"The list has {text!r} where a day belongs.")
 
 
 def a_number(text: str) -> float:
     """Read a list's number."""
-    with suppress(ValueError):
-        number = float(text)
-        if math.isfinite(number):
-            return number
+    if _NUMBER.fullmatch(text):
+        return float(text)
     raise MalformedReply(f"The list has {text!r} where a strike belongs.")
+
+
+def a_root(text: str) -> str:
+    """Read a list's root."""
+    if _ROOT.fullmatch(text):
+        return text
+    raise MalformedReply(f"The list has {text!r} where a root belongs.")
 
 
 def a_right(text: str, rights: Mapping[str, Right]) -> Right:

@@ -2,20 +2,20 @@
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar
 
 from spxdata import __version__
-from spxdata.errors import NoData, TooLarge
+from spxdata.errors import MalformedReply, NoData, TooLarge
 from spxdata.model import Contract, ContractList, Provenance, Right, Unit
 from spxdata.protocols import Clock
 from spxdata.schema import DATASETS, wire
-from spxdata.terminal.asking import Line, a_day, a_number, a_right, target, whole
+from spxdata.terminal.asking import Line, a_day, a_number, a_right, a_root, target, whole
 from spxdata.terminal.pieces import joined, named
-from spxdata.terminal.split import Asks, Bodies, Part, by_contract, in_parts, is_chain_refused, whole_of
+from spxdata.terminal.split import Asked, Asks, Bodies, Part, bodies_of, by_contract, is_chain_refused, whole_of
 from spxdata.terminal.transport import Response, Timeouts
 
 #: The columns that name a contract, in the order in which every dialect has them.
@@ -58,14 +58,21 @@ class Reply:
     """A data reply that has begun.
 
     Attributes:
-        provenance: Where its rows come from.
+        origin: Where its rows come from, but for the request.
+        asked: What was asked for so far.
         pieces: Its body.
         closed: Whether its context was left.
     """
 
-    provenance: Provenance
+    origin: Provenance
+    asked: Asked
     pieces: Iterator[bytes]
     closed: bool = False
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where its rows come from; in how many requests they came is known once all have come."""
+        return replace(self.origin, request=str(self.asked))
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it arrives, once.
@@ -80,9 +87,9 @@ class Reply:
 
 
 @contextmanager
-def _open(provenance: Provenance, first: Iterator[bytes], bodies: Bodies) -> Iterator[Reply]:
+def _open(origin: Provenance, asked: Asked, first: Iterator[bytes], bodies: Bodies) -> Iterator[Reply]:
     """Give a reply whose first body has begun; once left it is closed."""
-    reply = Reply(provenance, joined(itertools.chain((first,), bodies)))
+    reply = Reply(origin, asked, joined(itertools.chain((first,), bodies)))
     try:
         yield reply
     finally:
@@ -124,13 +131,13 @@ class Client(ABC):
     def expirations(self, root: str) -> tuple[date, ...]:
         """Return all expirations of a root, sorted; the sentinel 0 is none."""
         column = self.manner.expirations
-        rows = self._list("expirations", {self.manner.root: root})
+        rows = self._of_root(root, self._list("expirations", {self.manner.root: root}))
         return tuple(sorted({a_day(row[column]) for row in rows if row[column] != "0"}))
 
     def strikes(self, root: str, expiration: date) -> tuple[float, ...]:
         """Return the strikes of an expiration in dollars, sorted."""
         asked = {self.manner.root: root, self.manner.expiration: f"{expiration:{self.manner.day}}"}
-        return tuple(sorted({self._strike(row) for row in self._list("strikes", asked)}))
+        return tuple(sorted({self._strike(row) for row in self._of_root(root, self._list("strikes", asked))}))
 
     def contracts(self, root: str, trade_date: date, kind: str) -> ContractList:
         """Return the contracts quoted or traded on a day.
@@ -142,9 +149,9 @@ class Client(ABC):
         fetched_at = self.clock.now()
         asked = {self.manner.root: root, self.manner.date: f"{trade_date:{self.manner.day}}"}
         contracts = {
-            Contract(a_day(row["expiration"]), self._strike(row), a_right(row["right"], self.manner.rights))
-            for row in self._list("contracts", asked, kind)
-            if row[self.manner.root] == root
+            contract
+            for symbol, contract in map(self._contract, self._list("contracts", asked, kind))
+            if symbol == root  # others are read all the same: none may be damaged
         }
         if not contracts:
             raise NoData("The contract list is empty.")
@@ -158,24 +165,9 @@ class Client(ABC):
             Declined: There are none, or not yet.
             TerminalError: It could not or would not answer.
         """
-        whole_unit = whole_of(unit)
-        asks = Asks(self._bodies, self._day_expirations, self._contracts_of)
-        with ExitStack() as stack:
-            bodies: Bodies | None = None
-            if wire(DATASETS[unit.dataset], self.dialect).path is None or is_chain_refused(unit):
-                bodies = by_contract(whole_unit, asks)
-            else:
-                with suppress(TooLarge):
-                    request, patience = self.request(whole_unit), self.line.patience.for_data()
-                    response = stack.enter_context(self.line.ask(request, patience))
-                    bodies = self._pages(response, self.line.body(response, request), patience)
-            if bodies is None:
-                bodies = in_parts(whole_unit, asks)
-            stack.enter_context(closing(bodies))  # a page that is not read to its end lets go of its connection now
-            first = next(bodies, None)
-            if first is None:
-                raise NoData(f"No part of {unit} has rows.")
-            yield stack.enter_context(_open(self._provenance(unit, self.request(whole_unit)), first, bodies))
+        is_by_contract = wire(DATASETS[unit.dataset], self.dialect).path is None or is_chain_refused(unit)
+        with self._reply(whole_of(unit), by_contract if is_by_contract else bodies_of) as reply:
+            yield reply
 
     @contextmanager
     def single(self, unit: Unit, contract: Contract) -> Iterator[Reply]:
@@ -183,12 +175,23 @@ class Client(ABC):
 
         Raises:
             NoData: There are none.
+            TooLarge: This Terminal does not give single contracts of the dataset.
             TerminalError: It could not or would not answer.
         """
         part = whole_of(unit)._replace(expiration=contract.expiration, contract=(contract.strike, contract.right))
-        with closing(self._bodies(part)) as bodies:
-            first = next(bodies)  # raises what the Terminal answers instead of rows
-            with _open(self._provenance(unit, self.request(part)), first, bodies) as reply:
+        with self._reply(part, bodies_of) as reply:
+            yield reply
+
+    @contextmanager
+    def _reply(self, part: Part, way: Callable[[Part, Asks], Bodies]) -> Iterator[Reply]:
+        """Give the reply to a part, asked for in some way, once its first body has begun."""
+        asked = Asked(part)
+        asks = Asks(lambda smaller: self._bodies(smaller, asked), self._day_expirations, self._contracts_of)
+        with closing(way(part, asks)) as bodies:  # a page that is not read to its end lets go of its connection now
+            first = next(bodies, None)  # raises what the Terminal answers instead of rows
+            if first is None:
+                raise NoData(f"No part of {part} has rows.")
+            with _open(self._origin(part.unit), asked, first, bodies) as reply:
                 yield reply
 
     @abstractmethod
@@ -212,9 +215,10 @@ class Client(ABC):
         """Return the strikes and rights of an expiration, to ask for them one by one."""
         return tuple((strike, right) for strike in self.strikes(unit.root, expiration) for right in Right)
 
-    def _bodies(self, part: Part) -> Bodies:
+    def _bodies(self, part: Part, asked: Asked) -> Bodies:
         """Ask for a part of a unit, and give the pages."""
         request, patience = self.request(part), self.line.patience.for_data()
+        asked.note(part, request)
         sent = wire(DATASETS[part.unit.dataset], self.dialect)
         with self.line.ask(request, patience) as response:
             pages = self._pages(response, self.line.body(response, request), patience)
@@ -242,10 +246,11 @@ class Client(ABC):
             wanted += [word for word in self.manner.single if word not in wanted]
         return target(path, {**{word: given[word] for word in wanted}, name: value})
 
-    def _provenance(self, unit: Unit, request: str) -> Provenance:
+    def _origin(self, unit: Unit) -> Provenance:
+        """Return where rows that come now come from, but for the request."""
         has_greeks = "version" in DATASETS[unit.dataset].parameters
         return Provenance(
-            request=request,
+            request="",
             dialect=self.dialect,
             greeks_version=self.greeks_version if has_greeks else None,
             rate_type=self.rate_type if has_greeks else None,
@@ -264,6 +269,22 @@ class Client(ABC):
         ):
             body = whole(joined(pages))
         return self.line.list_rows(body, request, columns)
+
+    def _of_root(self, root: str, rows: Iterator[dict[str, str]]) -> Iterator[dict[str, str]]:
+        """Yield the rows of a list that is of one root alone, where its rows name one.
+
+        Raises:
+            MalformedReply: A row is of another one.
+        """
+        for row in rows:
+            found = row.get(self.manner.root, root)
+            if found != root:
+                raise MalformedReply(f"The list is to be of {root}, and has {found!r}.")
+            yield row
+
+    def _contract(self, row: Mapping[str, str]) -> tuple[str, Contract]:
+        right = a_right(row["right"], self.manner.rights)
+        return a_root(row[self.manner.root]), Contract(a_day(row["expiration"]), self._strike(row), right)
 
     def _strike(self, row: Mapping[str, str]) -> float:
         return a_number(row["strike"]) / self.manner.strike_unit

@@ -1,6 +1,7 @@
 """Several CSV bodies as one: each must end with a whole line, and a header line that comes again is left out."""
 
 from collections.abc import Iterator
+from zlib import crc32
 
 from spxdata.errors import MalformedReply
 
@@ -18,31 +19,34 @@ def joined(bodies: Iterator[Iterator[bytes]]) -> Iterator[bytes]:
         bodies: Pages or parts of one reply, each in pieces as they arrive; each is read to its end before the next.
 
     Raises:
-        MalformedReply: A body is empty, or ends inside a line.
+        MalformedReply: A body is empty, ends inside a line, or has the very rows of the one before it.
     """
-    header = bytearray()
-    last = b""
+    header = last = b""
+    size = crc = 0
     for number, body in enumerate(bodies, start=1):
-        rest = body
-        if number > 1:
-            if not last.endswith(b"\n"):  # the last body's end is left to parsing: it knows what the row was
-                raise MalformedReply(f"Part {number - 1} of the reply ends inside a row, or is empty: {last[-40:]!r}.")
-            first, rest = _first_line(body)
-            last = first[-1:]
-            if first != header:  # a row; another header would be no readable row, and parsing says so
-                yield first
+        if number > 1 and not last.endswith(b"\n"):  # a reply's own end is left to parsing: it knows what the row was
+            raise MalformedReply(f"Part {number - 1} of the reply ends inside a row, or is empty: {last!r}.")
+        first, rest = _first_line(body)
+        last = first[-_SHOWN:]
+        if number == 1:
+            header = first
+            yield first
+        elif first != header:  # a row; another header would be no readable row, and parsing says so
+            rest = _after(first, rest)
+        before, size, crc = (size, crc), 0, 0
         for piece in rest:
-            if number == 1 and not header.endswith(b"\n"):
-                header += piece[: piece.find(b"\n") + 1 or None]
+            size, crc = size + len(piece), crc32(piece, crc)
             last = piece[-_SHOWN:] or last
             yield piece
+        if size and (size, crc) == before:
+            raise MalformedReply(f"Part {number} of the reply is the part before it once more, byte for byte.")
     if not last.endswith(b"\n") and header.endswith(b"\n") and number > 1:
         raise MalformedReply(f"Part {number} of the reply ends inside a row, or is empty: {last!r}.")
 
 
 def _first_line(body: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """Return a body's first line, and the pieces after it."""
-    opening = b""
+    opening = bytearray()
     for piece in body:
         opening += piece
         if b"\n" in piece:
@@ -50,7 +54,7 @@ def _first_line(body: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
         if len(opening) > _LINE_LIMIT:
             raise MalformedReply(f"A line has no end after {len(opening):,} bytes.")
     end = opening.find(b"\n") + 1 or len(opening)
-    return opening[:end], _after(opening[end:], body)
+    return bytes(opening[:end]), _after(bytes(opening[end:]), body)
 
 
 def _after(opening: bytes, body: Iterator[bytes]) -> Iterator[bytes]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
-from spxdata.errors import NoData, TooLarge
+from spxdata.errors import CutOff, NoData, TooLarge
 from spxdata.model import Right, Unit
 from spxdata.schema import CHAIN_STEP_MS, DATASETS, STEP_MS, Rows, Subject
-from spxdata.sessions import session
+from spxdata.sessions import clock, session
 
 #: The bodies of one request: its pages, or the one that it has; each is read before the next is asked for.
 Bodies = Generator[Iterator[bytes], None, None]
@@ -21,6 +22,9 @@ class Window(NamedTuple):
 
     first: int
     last: int
+
+    def __str__(self) -> str:
+        return f"from {clock(self.first // _MINUTE_MS)} to {clock(self.last // _MINUTE_MS)}"
 
     def halves(self, step: int) -> "tuple[Window, Window]":
         """Return two windows that together have the same points of a grid that begins at `first`."""
@@ -77,6 +81,39 @@ def is_chain_refused(unit: Unit) -> bool:
     return of_contracts and STEP_MS.get(unit.interval, 0) < CHAIN_STEP_MS
 
 
+@dataclass(slots=True)
+class Asked:
+    """What was asked for to get a whole.
+
+    Attributes:
+        whole: What the parts are of.
+        first: The first request that was sent.
+        requests: How many were sent; the later pages of one are none.
+    """
+
+    whole: Part
+    first: str = ""
+    requests: int = 0
+    _by: dict[str, None] = field(default_factory=dict)
+
+    def note(self, part: Part, request: str) -> None:
+        """Take note of a request that is sent for a part."""
+        self.first = self.first or request
+        self.requests += 1
+        differs = {
+            "time": part.window != self.whole.window,
+            "expiration": part.expiration != self.whole.expiration,
+            "contract": part.contract != self.whole.contract,
+        }
+        self._by.update(dict.fromkeys(by for by, is_so in differs.items() if is_so))
+
+    def __str__(self) -> str:
+        """Return the first request, and how the whole was split if it was."""
+        if not self._by:
+            return self.first
+        return f"{self.first} (split by {' and '.join(self._by)}, {self.requests:,} requests)"
+
+
 class Asks(NamedTuple):
     """How parts are asked for.
 
@@ -91,31 +128,55 @@ class Asks(NamedTuple):
     contracts: Callable[[Unit, date], tuple[tuple[float, Right], ...]]
 
 
+def bodies_of(part: Part, asks: Asks) -> Bodies:
+    """Yield the bodies of a part, in smaller parts where the Terminal finds it too large.
+
+    Raises:
+        NoData: The Terminal says that it has no rows.
+        TooLarge: Even the smallest part is too large.
+    """
+    try:
+        yield from asks.bodies(part)
+    except TooLarge:
+        yield from in_parts(part, asks)
+
+
 def in_parts(part: Part, asks: Asks) -> Bodies:
     """Yield the bodies of a part that is too large: by time, then by expiration, then by contract.
 
     Raises:
+        CutOff: A stretch of time without a grid, where no hole would show, has no rows though the rest has.
         TooLarge: Even the smallest part is too large.
     """
+    silent: Part | None = None
+    came = False
     for smaller in _smaller(part, asks):
-        try:
-            with suppress(NoData):  # no row in this part; that rows are missing would show as a hole
-                yield from asks.bodies(smaller)
-        except TooLarge:
-            yield from in_parts(smaller, asks)
+        is_silent = True
+        for body in _twice(smaller, asks):
+            came, is_silent = True, False
+            yield body
+        if is_silent:
+            silent = silent or smaller
+        is_of_ticks = DATASETS[part.unit.dataset].rows_at(part.unit.interval) is Rows.TICKS
+        if came and silent and silent.window != part.window and is_of_ticks:
+            raise CutOff(f"The Terminal finds {part} too large for one reply, but sends nothing {silent.window}.")
+
+
+def _twice(part: Part, asks: Asks) -> Bodies:
+    """Yield the bodies of a part, asked for once more if it is said to have no rows; none if it is said twice."""
+    for _ in range(2):
+        with suppress(NoData):
+            yield from bodies_of(part, asks)
+            return
 
 
 def by_contract(part: Part, asks: Asks) -> Bodies:
-    """Yield the bodies of an expiration, contract by contract."""
+    """Yield the bodies of an expiration, contract by contract; that one has no rows is common, or shows as a gap."""
     if part.expiration is None:
         raise TooLarge(f"{part} is too large, and has no expiration to take contracts from.")
     for contract in asks.contracts(part.unit, part.expiration):
-        single = part._replace(contract=contract)
-        try:
-            with suppress(NoData):
-                yield from asks.bodies(single)
-        except TooLarge:
-            yield from in_parts(single, asks)
+        with suppress(NoData):
+            yield from bodies_of(part._replace(contract=contract), asks)
 
 
 def _smaller(part: Part, asks: Asks) -> Iterator[Part]:

@@ -68,7 +68,7 @@ TABLE: tuple[Meaning, ...] = (
     Meaning(_BOTH, 572, _ANY, errors.UncaughtFault),
     # What no document lists: a server's trouble may pass, anything else will not.
     Meaning(_BOTH, None, _ANY, errors.ServerFault, family=5),
-    *(Meaning(_BOTH, None, _ANY, errors.BadRequest, family=family) for family in (1, 2, 3, 4)),
+    *(Meaning(_BOTH, None, _ANY, errors.BadRequest, family=family) for family in (1, 2, 3, 4, 6, 7, 8, 9)),
 )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from spxdata.errors import Declined, MalformedReply
+from spxdata.errors import Declined, MalformedReply, TooLarge
 from spxdata.model import Right
 from spxdata.schema import STEP_MS
 from spxdata.terminal.client import Client, Manner
@@ -68,7 +68,8 @@ class V2Terminal(Client):
         """Yield the pages of a reply, each to be read before the next is asked for.
 
         Raises:
-            MalformedReply: A later page is declined, or comes a second time: the reply has no whole end.
+            MalformedReply: A later page is declined or refused as too large, or is to come a second time: the reply has
+                no whole end.
         """
         yield first
         following = response.headers.get(_NEXT)
@@ -83,5 +84,5 @@ class V2Terminal(Client):
                 with self.line.ask(path, patience) as page:
                     yield page.chunks()
                     following = page.headers.get(_NEXT)
-            except Declined as error:  # rows have come: an early end is no outcome
+            except (Declined, TooLarge) as error:  # rows have come: an early end is no outcome, nor asked in parts
                 raise MalformedReply(f"Page {len(read) + 1} of the reply is missing: {error.message}") from error
