@@ -16,7 +16,7 @@ from spxdata.config import Settings
 from spxdata.errors import ConfigError, SpxDataError
 from spxdata.events import AttemptStarted, DayClosed, DayPlanned, Event, Received, RunFinished, as_record
 from spxdata.model import Day, Outcome, parse_day
-from spxdata.observe.progress import Bar, Display, Lines, Silent, Talk
+from spxdata.observe.progress import Bar, Display, Lines, PerDate, Silent, Talk
 from spxdata.plan import Request, is_published
 from spxdata.schema import DATASETS
 from spxdata.sessions import closed_because
@@ -120,10 +120,10 @@ def run(
     from spxdata.bootstrap import make_download
 
     directory = settings.storage.data_directory
-    told = Report(lambda day: _outcomes(settings, day), quiet=quiet, datasets=len(request.datasets))
+    told = Report(lambda day: _outcomes(settings, day), quiet=quiet, datasets=request.counts())
     alone = settings.log.on_stderr
     ctx.meta[LOGGED] = alone
-    display = _display(clock, len(request.datasets), as_json=as_json, quiet=quiet or alone)
+    display = _display(clock, request.counts(), as_json=as_json, quiet=quiet or alone)
     complaints: list[str] = []
 
     def emit(event: Event) -> None:
@@ -177,7 +177,7 @@ def _tell(event: Event, clock: SystemClock) -> None:
         tell_record(as_record(event, clock.now()))
 
 
-def _display(clock: SystemClock, datasets: int, *, as_json: bool, quiet: bool) -> Display:
+def _display(clock: SystemClock, datasets: PerDate, *, as_json: bool, quiet: bool) -> Display:
     """Return how the run is shown: not at all, as a bar, or as lines where no terminal shows a bar."""
     if as_json or quiet:
         return Silent(echo)

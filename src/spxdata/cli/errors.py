@@ -20,14 +20,14 @@ LOGGED: Final = "spxdata.logged"
 #: What each exit code means.
 EXIT_CODES: Final[dict[int, str]] = {
     0: "all there; or nothing to fetch, or not published yet",
-    1: "some of it failed or is partial; the rest is safe",
+    1: "some of it failed or is partial, due now or not; the rest is safe",
     2: "a wrong option or setting, or a future date",
     3: "the Terminal refused everything",
     4: "every reply was wrong, and nothing of it was kept",
     5: "the disk or the catalog failed",
     6: "another process writes this archive",
     75: "no usable Terminal: try again later",
-    INTERRUPTED: "stopped by Ctrl-C or SIGTERM; the same command goes on",
+    INTERRUPTED: "stopped by Ctrl-C, SIGTERM or SIGHUP; the same command goes on",
 }
 
 

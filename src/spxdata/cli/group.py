@@ -14,10 +14,17 @@ from spxdata.errors import SpxDataError
 #: Every command, and the module whose attribute `command` it is.
 COMMANDS: Mapping[str, str] = {
     "download": "spxdata.cli.download",
+    "update": "spxdata.cli.update",
     "status": "spxdata.cli.status",
     "coverage": "spxdata.cli.coverage",
+    "verify": "spxdata.cli.verify",
+    "repair": "spxdata.cli.repair",
+    "revisions": "spxdata.cli.revisions",
+    "clean": "spxdata.cli.clean",
+    "quarantine": "spxdata.cli.quarantine",
     "datasets": "spxdata.cli.datasets",
     "doctor": "spxdata.cli.doctor",
+    "sessions": "spxdata.cli.sessions",
     "config": "spxdata.cli.config",
     "emulator": "spxdata.cli.emulator",
     "demo": "spxdata.cli.demo",

@@ -18,7 +18,8 @@ from spxdata.events import (
     RunStarted,
     UnitRecorded,
 )
-from spxdata.model import Day, DayStatus, HoleKind, Outcome, State, Verdict
+from spxdata.model import Day, DayStatus, HoleKind, Outcome, Scope, State, Verdict
+from spxdata.observe.progress import PerDate, asked_of
 from spxdata.schema import DATASETS
 from spxdata.sessions import published
 
@@ -47,7 +48,7 @@ class Report:
 
     outcomes: Outcomes
     quiet: bool = False
-    datasets: int = 1
+    datasets: PerDate = 1
     finished: RunFinished | None = None
     files: int = 0
     hints: list[str] = field(default_factory=list)
@@ -82,7 +83,7 @@ class Report:
         for status in self._in_order(through=isinstance(event, RunFinished)):
             mark, lines = self._day(status)
             self._days[mark] += 1
-            if not self.quiet or mark in "✗!":
+            if not self.quiet or mark in "✗!" or status.verdict is Verdict.PARTIAL:  # the exit code tells of it too
                 yield from (f"{mark} {lines[0]}", *lines[1:])
 
     def _in_order(self, *, through: bool) -> Iterator[DayStatus]:
@@ -90,8 +91,11 @@ class Report:
 
         Both ends of a range are looked at first, and days overlap: told as they finish, they would be shuffled.
         """
-        while self._open and (through or len(self._ahead.get(self._open[0], ())) == self.datasets):
+        while self._open and (through or self._is_through(self._open[0])):
             yield from self._ahead.pop(self._open.pop(0), ())
+
+    def _is_through(self, day: date) -> bool:
+        return len(self._ahead.get(day, ())) == asked_of(self.datasets, day)
 
     def summary(self) -> Iterator[str]:
         """Yield the run's figures and what to do next."""
@@ -133,7 +137,7 @@ class Report:
         """Return a finished day's mark, and its lines."""
         mine = self._recorded.get(status.day)
         if not mine:
-            return "→", self._skipped(status)
+            return self._untouched(status)
         name = day_name(status.day)
         failed = [outcome for outcome in mine if outcome.state is State.FAILED]
         refused = [outcome for outcome in mine if outcome.state is State.REFUSED]
@@ -166,15 +170,21 @@ class Report:
         holes, lines = hole_lines(within(status, self.outcomes(status.day)))
         return [f"Partial {day_name(status.day)} ({amount(status)}): {holes}", *lines]
 
-    def _skipped(self, status: DayStatus) -> list[str]:
-        """Return the lines of a day of which nothing was due."""
+    def _untouched(self, status: DayStatus) -> tuple[str, list[str]]:
+        """Return the mark and the lines of a day of which nothing was due."""
+        outcomes = within(status, self.outcomes(status.day))
+        if status.verdict is Verdict.ABSENT and not outcomes:
+            return "∅", [f"Empty {day_name(status.day)}: {_no_expirations(status.scope)}"]
+        return "→", self._skipped(status, outcomes)
+
+    def _skipped(self, status: DayStatus, outcomes: Sequence[Outcome]) -> list[str]:
+        """Return the lines of a day that the archive has already, or that is not to be asked for yet."""
         name, records = f"Skipped {day_name(status.day)}", counted(status.rows, "record")
         if status.verdict in {Verdict.COMPLETE, Verdict.UNVERIFIED}:
             there = "already complete" if status.verdict is Verdict.COMPLETE else "already there, unverified"
             adopted = self._adopted[status.day]
             found = f"; {counted(adopted, 'file')} found and recorded" if adopted else ""
             return [f"{name} ({there}, {records}{found})"]
-        outcomes = within(status, self.outcomes(status.day))
         dates = [outcome.ask_again for outcome in outcomes if outcome.ask_again]
         again = f"asked again from {min(dates)}, or with --force" if dates else "asked again with --force"
         if status.verdict is Verdict.PARTIAL:
@@ -182,6 +192,12 @@ class Report:
             return [f"{name} (already there, partial, {records}; {again}): {holes}", *lines]
         reason = next((outcome.reason for outcome in outcomes if outcome.reason), "nothing to fetch")
         return [f"{name} ({again}): {reason}"]
+
+
+def _no_expirations(scope: Scope) -> str:
+    if scope.expirations:
+        return f"no contracts of {', '.join(map(str, scope.expirations))}"
+    return f"no expirations within {counted(scope.max_dte, 'day')}"
 
 
 def day_name(day: Day) -> str:
@@ -197,7 +213,7 @@ def publication(day: Day) -> str:
 
 def amount(status: DayStatus) -> str:
     """Return what a day holds: "12.3 MB, 1,363,808 records", and whether it could be checked."""
-    unverified = ", unverified: no contract list to compare with" if status.verdict is Verdict.UNVERIFIED else ""
+    unverified = ", unverified: no whole contract list to compare with" if status.verdict is Verdict.UNVERIFIED else ""
     return f"{size(status.bytes)}, {counted(status.rows, 'record')}{unverified}"
 
 

@@ -63,6 +63,11 @@ def coloured(line: str) -> str:
     return _MARK.sub(lambda mark: click.style(mark[0], fg=COLOURS[mark[0]]), line, count=1)
 
 
+def printable(text: str) -> str:
+    """Return text from elsewhere so that it does nothing to a terminal: signs that are not printable as codes."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 def echo(line: str = "", *, err: bool = False) -> None:
     """Write a line to stdout, or to stderr."""
     click.echo(coloured(line), err=err)

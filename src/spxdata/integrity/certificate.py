@@ -11,7 +11,7 @@ from spxdata.model import Contract, Day, Hole, HoleKind, Right, Scope, State, Un
 #: Kind under which the catalog keeps certificates.
 KIND: Final = "certificate"
 #: Version of the rules that certificates follow; one of another version is computed anew.
-VERSION: Final = 1
+VERSION: Final = 2
 
 #: Verdicts of days that lack nothing the vendor has.
 SOUND: Final = frozenset({Verdict.COMPLETE, Verdict.CLOSED, Verdict.ABSENT, Verdict.NOT_PUBLISHED})
@@ -25,11 +25,13 @@ class Missing:
         expiration: Its expiration; None of a day-wide dataset.
         state: How it stands; None if it was never asked for.
         reason: Why, as far as that is known.
+        ask_again: The day from which asking again makes sense; None for at once.
     """
 
     expiration: date | None
     state: State | None
     reason: str | None = None
+    ask_again: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,12 @@ class Lack:
     Attributes:
         expiration: The unit's expiration; None of a day-wide dataset.
         hole: What is missing.
+        ask_again: The day from which asking again makes sense; None for at once.
     """
 
     expiration: date | None
     hole: Hole
+    ask_again: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,16 @@ class Certificate:
         expirations = {one.expiration for one in self.missing} | {one.expiration for one in self.lacks}
         return tuple(self.day.unit(expiration) for expiration in sorted(expirations, key=lambda e: e or date.min))
 
+    def waiting(self, today: date) -> dict[Unit, date]:
+        """Return those of the units to fetch that were asked for in vain, and the days from which they are due again.
+
+        Args:
+            today: The current day in New York: units that are due on it are left out.
+        """
+        dues = [(one.expiration, one.ask_again) for one in self.missing]
+        dues += [(one.expiration, one.ask_again) for one in self.lacks]
+        return {self.day.unit(expiration): due for expiration, due in dues if due and due > today}
+
     def with_figures(self, figures: tuple[Figure, ...]) -> "Certificate":
         """Return the certificate with cross-checks."""
         return replace(self, figures=figures)
@@ -125,16 +139,20 @@ def key_of(day: Day) -> str:
 def written(certificate: Certificate) -> str:
     """Return a certificate as the JSON document that the catalog keeps."""
     record: dict[str, Any] = {"version": VERSION, **plain(certificate)}
-    record["lacks"] = [{"expiration": plain(lack.expiration), "hole": plain(lack.hole)} for lack in certificate.lacks]
     record["complete"] = certificate.verdict is Verdict.COMPLETE
     return json.dumps(record)
 
 
 def read(text: str) -> Certificate | None:
-    """Return the certificate of a document; None if it follows other rules."""
-    said = json.loads(text)
-    if said.get("version") != VERSION:
+    """Return the certificate of a document; None if it follows other rules or is none: it can be computed anew."""
+    try:
+        said = json.loads(text)
+        return _certificate(said) if said["version"] == VERSION else None
+    except (KeyError, TypeError, ValueError):
         return None
+
+
+def _certificate(said: dict[str, Any]) -> Certificate:
     scope = said["scope"]
     return Certificate(
         day=Day(**{**said["day"], "trade_date": date.fromisoformat(said["day"]["trade_date"])}),
@@ -144,10 +162,15 @@ def read(text: str) -> Certificate | None:
         stored=said["stored"],
         rows=said["rows"],
         missing=tuple(
-            Missing(_day(one["expiration"]), State(one["state"]) if one["state"] else None, one["reason"])
+            Missing(
+                _day(one["expiration"]),
+                State(one["state"]) if one["state"] else None,
+                one["reason"],
+                _day(one["ask_again"]),
+            )
             for one in said["missing"]
         ),
-        lacks=tuple(Lack(_day(one["expiration"]), _hole(one["hole"])) for one in said["lacks"]),
+        lacks=tuple(Lack(_day(one["expiration"]), _hole(one["hole"]), _day(one["ask_again"])) for one in said["lacks"]),
         empty=tuple(_contract(one) for one in said["empty"]),
         notes=said["notes"],
         figures=tuple(Figure(**one) for one in said["figures"]),

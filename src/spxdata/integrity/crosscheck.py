@@ -5,25 +5,32 @@ the volume of trades with the day's report, open interest with the evening befor
 imply with the index. A figure is unusual outside its normal range, or far from what the archive's other days show.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from math import isfinite
 from statistics import median
 from typing import Final
 
 import polars as pl
 
+from spxdata.errors import ChecksumMismatch
 from spxdata.flags import Flag
 from spxdata.integrity.certificate import Figure
-from spxdata.model import Day, Outcome, State
+from spxdata.model import Day
 from spxdata.pipeline.read import frames
 from spxdata.protocols import Catalog, Storage
-from spxdata.sessions import previous_trading_day
+from spxdata.schema import CHAIN_STEP_MS, STEP_MS
+from spxdata.sessions import FIRST_DAY, previous_trading_day
 
 #: Days of history from which an archive's own range is taken.
 _ENOUGH: Final = 10
 #: Median deviations from the archive's median beyond which a figure is unusual.
 _FAR: Final = 8.0
+#: Distance from the median up to which nothing is unusual, however much alike the archive's days are.
+_NEAR: Final = 1e-3
 _CONTRACT: Final = ("expiration", "strike", "right")
+_MINUTE: Final = (*_CONTRACT, "timestamp")
 #: Strikes nearest to the money that the forward is taken from, of each expiration and minute.
 _NEAREST: Final = 4
 
@@ -34,20 +41,25 @@ class Check:
 
     Attributes:
         name: What the figure is called.
+        what: What it is, in words.
         dataset: Whose certificate it belongs to.
-        peers: The other days it reads.
         low: Least value that is normal.
         high: Largest value that is normal.
         measure: From the rows of the day and of its peers to the value; None where there is nothing to compare.
-        units: How many units of each day are read, nearest expirations first: minute by minute a few tell enough.
+        columns: The columns that are read of the day, then of each peer.
+        peers: The other days it reads; fewer than there are columns for where the table of sessions begins.
+        units: How many units of the day are read, nearest expirations first, and the same of its peers: minute by
+            minute a few tell enough. All for None.
     """
 
     name: str
+    what: str
     dataset: str
-    peers: Callable[[Day], tuple[Day, ...]]
     low: float
     high: float
     measure: Callable[..., float | None]
+    columns: tuple[tuple[str, ...], ...]
+    peers: Callable[[Day], tuple[Day, ...]] = lambda _: ()
     units: int | None = None
 
 
@@ -60,15 +72,16 @@ def _report(day: Day) -> tuple[Day, ...]:
 
 
 def _evening_before(day: Day) -> tuple[Day, ...]:
+    if day.trade_date <= FIRST_DAY:
+        return ()
     before = day._replace(trade_date=previous_trading_day(day.trade_date))
     return before, before._replace(dataset="eod")
 
 
 def _same_quotes(greeks: pl.DataFrame, quotes: pl.DataFrame) -> float | None:
     """Return the share of greeks' rows whose bid and ask are the quote of that minute."""
-    key = (*_CONTRACT, "timestamp")
-    real = greeks.filter(pl.col("flags") & int(Flag.SENTINEL) == 0).select(*key, "bid", "ask")
-    both = real.join(quotes.select(*key, bid_quoted="bid", ask_quoted="ask"), on=key)
+    real = greeks.filter(pl.col("flags") & int(Flag.SENTINEL) == 0).select(*_MINUTE, "bid", "ask")
+    both = real.join(quotes.select(*_MINUTE, bid_quoted="bid", ask_quoted="ask"), on=_MINUTE)
     if both.is_empty():
         return None
     same = (pl.col("bid") == pl.col("bid_quoted")) & (pl.col("ask") == pl.col("ask_quoted"))
@@ -95,19 +108,21 @@ def _forward(greeks: pl.DataFrame) -> float | None:
     return None if near.is_empty() else float(near.select(pl.col("off").median()).item())
 
 
+def _newest(report: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a contract of a report that may have come twice."""
+    return report.filter(pl.col("flags") & int(Flag.SUPERSEDED | Flag.REPEATED) == 0)
+
+
 def _traded_volume(trades: pl.DataFrame, report: pl.DataFrame) -> float | None:
     """Return the volume of trades by that of the day's report, over the expirations that both have."""
-    there = trades["expiration"].unique().implode()
-    newest = report.filter((pl.col("flags") & int(Flag.SUPERSEDED) == 0) & pl.col("expiration").is_in(there)).select(
-        pl.col("volume").sum()
-    )
-    reported = newest.item()
-    return float(trades["size"].sum()) / float(reported) if reported else None
+    reported = _newest(report).join(trades.select("expiration").unique(), on="expiration")["volume"].sum()
+    traded = trades.join(report.select("expiration").unique(), on="expiration")["size"].sum()
+    return float(traded) / float(reported) if reported else None
 
 
 def _follows(interest: pl.DataFrame, before: pl.DataFrame, report: pl.DataFrame) -> float | None:
     """Return the share of contracts whose open interest moved by no more than was traded the day before."""
-    volume = report.filter(pl.col("flags") & int(Flag.SUPERSEDED) == 0).select(*_CONTRACT, "volume")
+    volume = _newest(report).select(*_CONTRACT, "volume")
     both = (
         interest.select(*_CONTRACT, "open_interest")
         .join(before.select(*_CONTRACT, earlier="open_interest"), on=_CONTRACT)
@@ -120,48 +135,86 @@ def _follows(interest: pl.DataFrame, before: pl.DataFrame, report: pl.DataFrame)
 
 
 #: Every cross-check; the ranges are wide enough for real days, whose late corrections and odd prints are many.
-CHECKS: Final[tuple[Check, ...]] = (
-    Check("bid_ask_as_quoted", "greeks", _quotes, 0.98, 1.0, _same_quotes, units=2),
-    Check("parity_forward", "greeks", lambda _: (), -0.01, 0.02, _forward, units=2),
-    Check("volume_as_reported", "trade", _report, 0.95, 1.05, _traded_volume),
-    Check("open_interest_follows_volume", "open_interest", _evening_before, 0.95, 1.0, _follows),
-)
+CHECKS: Final[Mapping[str, Check]] = {
+    check.name: check
+    for check in (
+        Check(
+            "bid_ask_as_quoted",
+            "share of the greeks' rows whose bid and ask are those of the quotes",
+            "greeks",
+            *(0.98, 1.0),
+            _same_quotes,
+            columns=((*_MINUTE, "bid", "ask", "flags"), (*_MINUTE, "bid", "ask")),
+            peers=_quotes,
+            units=2,
+        ),
+        Check(
+            "parity_forward",
+            "forward that puts and calls imply, by the index, less 1",
+            "greeks",
+            *(-0.01, 0.02),
+            _forward,
+            columns=((*_MINUTE, "bid", "ask", "underlying_price", "flags"),),
+            units=2,
+        ),
+        Check(
+            "volume_as_reported",
+            "volume of the trades by that of the end-of-day report",
+            "trade",
+            *(0.95, 1.05),
+            _traded_volume,
+            columns=(("expiration", "size"), ("expiration", "volume", "flags")),
+            peers=_report,
+        ),
+        Check(
+            "open_interest_follows_volume",
+            "share of the contracts whose open interest moved by no more than was traded",
+            "open_interest",
+            *(0.95, 1.0),
+            _follows,
+            columns=((*_CONTRACT, "open_interest"), (*_CONTRACT, "open_interest"), (*_CONTRACT, "volume", "flags")),
+            peers=_evening_before,
+        ),
+    )
+}
+
+
+def checks_of(day: Day) -> Iterator[tuple[Check, tuple[Day, ...]]]:
+    """Yield the cross-checks that can be made of a day, with the other days that they read."""
+    for check in CHECKS.values():
+        if check.dataset != day.dataset or (check.units and STEP_MS.get(day.interval, 0) < CHAIN_STEP_MS):
+            continue  # more often than every minute a single unit is more than fits into memory
+        others = check.peers(day)
+        if len(others) == len(check.columns) - 1:
+            yield check, others
 
 
 def peers(day: Day) -> tuple[Day, ...]:
     """Return the other days that a day's cross-checks read."""
-    return tuple(peer for check in CHECKS if check.dataset == day.dataset for peer in check.peers(day))
+    return tuple(dict.fromkeys(peer for _, others in checks_of(day) for peer in others))
 
 
-def figures(day: Day, catalog: Catalog, storage: Storage, history: Mapping[str, Sequence[float]]) -> tuple[Figure, ...]:
-    """Return the cross-checks of a day that can be made with what the archive holds.
+def figures(day: Day, catalog: Catalog, storage: Storage) -> tuple[Figure, ...]:
+    """Return the cross-checks of a day that can be made with what the archive holds, held against normal ranges.
 
     Args:
-        day: The day.
+        day: The day; its units are whole.
         catalog: The archive's record.
         storage: The archive's files.
-        history: Figures of the archive's other days, by name.
-
-    Raises:
-        ChecksumMismatch: A file cannot be read.
     """
-    return tuple(_figures(day, catalog, storage, history))
+    return tuple(_figures(day, catalog, storage))
 
 
-def _figures(day: Day, catalog: Catalog, storage: Storage, history: Mapping[str, Sequence[float]]) -> Iterator[Figure]:
-    rows: dict[tuple[Day, int | None], pl.DataFrame | None] = {}
-    for check in CHECKS:
-        if check.dataset != day.dataset:
-            continue
-        needed = [(one, check.units) for one in (day, *check.peers(day))]
-        for one, units in needed:
-            if (one, units) not in rows:
-                rows[one, units] = _rows(catalog.outcomes(one)[:units], storage)
-        found = [rows[one] for one in needed]
-        value = check.measure(*found) if all(frame is not None for frame in found) else None
-        if value is not None:
-            unusual = not check.low <= value <= check.high or is_far(value, history.get(check.name, ()))
-            yield Figure(check.name, value, check.low, check.high, unusual)
+def judged(figure: Figure, history: Sequence[float]) -> Figure:
+    """Return a figure held against its normal range and against what an archive's days show.
+
+    Args:
+        figure: The figure.
+        history: All of that archive, itself included.
+    """
+    outside = not figure.low <= figure.value <= figure.high
+    unusual = outside or is_far(figure.value, history)
+    return figure if unusual == figure.unusual else replace(figure, unusual=unusual)
 
 
 def is_far(value: float, history: Sequence[float]) -> bool:
@@ -170,11 +223,38 @@ def is_far(value: float, history: Sequence[float]) -> bool:
         return False
     middle = median(history)
     spread = median(abs(one - middle) for one in history)
-    return abs(value - middle) > max(_FAR * spread, 1e-3)
+    return abs(value - middle) > max(_FAR * spread, _NEAR)
 
 
-def _rows(outcomes: Sequence[Outcome], storage: Storage) -> pl.DataFrame | None:
-    """Return all rows of a day's stored units; None if there are none."""
-    paths = [o.artifact.path for o in outcomes if o.artifact and o.state is State.STORED]
-    found = [frame for path in paths for frame in frames(storage, path)]
+def _figures(day: Day, catalog: Catalog, storage: Storage) -> Iterator[Figure]:
+    for check, others in checks_of(day):
+        own = _stored(catalog, day)
+        nearest = sorted(own, key=lambda expiration: expiration or date.min)[: check.units]
+        files = [[own[expiration] for expiration in nearest]]
+        for peer in others:
+            theirs = _stored(catalog, peer)
+            wanted = nearest if check.units else theirs
+            files.append([theirs[expiration] for expiration in wanted if expiration in theirs])
+        read = [_rows(paths, storage, columns) for paths, columns in zip(files, check.columns, strict=True)]
+        found = [rows for rows in read if rows is not None]
+        value = check.measure(*found) if len(found) == len(read) else None
+        if value is not None and isfinite(value):
+            yield judged(Figure(check.name, value, check.low, check.high, unusual=False), ())
+
+
+def _stored(catalog: Catalog, day: Day) -> dict[date | None, str]:
+    """Return the paths of a day's files by their expirations."""
+    return {outcome.unit.expiration: outcome.artifact.path for outcome in catalog.outcomes(day) if outcome.artifact}
+
+
+def _rows(paths: Sequence[str], storage: Storage, columns: Collection[str]) -> pl.DataFrame | None:
+    """Return some columns of all rows of a day's stored units.
+
+    Returns:
+        None if there are none, or a file is not there or damaged: then its own day's certificate says so.
+    """
+    try:
+        found = [frame.select(columns) for path in paths for frame in frames(storage, path, columns)]
+    except (OSError, ChecksumMismatch):
+        return None
     return pl.concat(found) if found else None
