@@ -4,10 +4,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO_DIR ?= demo-data
+COUNT ?= 100000
+SEED ?= 1
 export SPXDATA_REFERENCE ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check wheel-test full-day sizes ticks lock docs clean
+.PHONY: help demo test check wheel-test full-day sizes ticks places faults fuzz lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +52,15 @@ sizes: $(READY) ## Store a full emulated day in every form, compare them, print 
 
 ticks: $(READY) ## Compare the memory that 2 and 20 million trades take (docs/performance.md)
 	$(BIN)/python scripts/tick_memory.py
+
+places: $(READY) ## Measure how busy the account's places are kept (docs/performance.md)
+	$(BIN)/python scripts/places.py
+
+faults: $(READY) ## Try every case of the fault suite and print what survived (docs/reliability.md)
+	$(BIN)/python scripts/faults.py
+
+fuzz: $(READY) ## Damage COUNT replies of each dialect from a SEED, and compare with the oracle
+	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python scripts/fuzz.py
 
 lock: $(READY) ## Pin the newest dependencies with their hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade \

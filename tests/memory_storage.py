@@ -47,7 +47,7 @@ class MemoryStorage:
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
         self._folders: set[str] = set()
-        self._unfinished: set[str] = set()
+        self._unfinished: dict[str, BytesIO] = {}
         self._lock = threading.Lock()
 
     @contextmanager
@@ -61,13 +61,13 @@ class MemoryStorage:
         with self._lock:
             self._check(path)
             self._folders.update(_folders_above(path))
-            self._unfinished.add(temporary)
-        with BytesIO() as buffer:
+            buffer = self._unfinished[temporary] = BytesIO()
+        with buffer:
             try:
                 yield PendingBytes(buffer, lambda data: self._rename(temporary, path, data))
             finally:
                 with self._lock:
-                    self._unfinished.discard(temporary)
+                    self._unfinished.pop(temporary, None)
 
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading; seekable.
@@ -107,6 +107,29 @@ class MemoryStorage:
                 raise _not_writable(path, errno.EISDIR)
             self._files.pop(path, None)
 
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name; a file that had it is replaced.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        self._check(to)
+        if self.size(path) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        with self.open(path) as file, self.create(to) as pending:
+            pending.write(file.read())
+            pending.commit()
+        self.remove(path)
+
+    def unfinished(self) -> dict[str, int]:
+        """Return what writers have not finished: name to bytes, sorted."""
+        with self._lock:
+            return {path: self._unfinished[path].getbuffer().nbytes for path in sorted(self._unfinished)}
+
+    def free(self) -> int:
+        """Return a number that no file needs."""
+        return 1 << 40
+
     def sweep(self) -> tuple[str, ...]:
         """Forget what writers have not finished; return the names. Only for the lease's holder."""
         with self._lock:
@@ -120,7 +143,7 @@ class MemoryStorage:
                 raise _not_writable(path, errno.ENOENT)
             if path in self._folders:
                 raise _not_writable(path, errno.EISDIR)
-            self._unfinished.remove(temporary)
+            del self._unfinished[temporary]
             self._files[path] = data
 
     def _check(self, path: str) -> None:

@@ -7,8 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spxdata.completeness import MINUTE_MS, Grid, Presence, Present, describe, expected, hole_text, holes, verdict
+from spxdata.completeness import (
+    MINUTE_MS,
+    Grid,
+    Presence,
+    Present,
+    describe,
+    expected,
+    hole_text,
+    holes,
+    unlisted,
+    verdict,
+)
 from spxdata.model import Contract, Hole, HoleKind, Outcome, Right, State, Verdict
+from spxdata.schema import DATASETS
 from spxdata.sessions import session
 from tests.builders import EXPIRATION, TRADE_DATE, a_gap, a_note, a_unit, an_outage, stored
 
@@ -130,7 +142,7 @@ class TestGrid:
 
     @pytest.mark.parametrize(
         ("dataset", "interval"),
-        [("trade", "tick"), ("trade_quote", "tick"), ("quote", "tick"), ("greeks", "tick"), ("eod", "1d")],
+        [("trade", "tick"), ("trade_quote", "tick"), ("eod", "1d")],
     )
     def test_what_is_no_grid_has_no_points(self, dataset: str, interval: str) -> None:
         """Nobody knows when a trade must come; a report comes once."""
@@ -290,7 +302,7 @@ class TestRules:
 
 
 class TestTicks:
-    """Trades and tick quotes: nothing says when they must come."""
+    """Of trades nothing says when they must come; quotes and an index are not silent for long."""
 
     def test_a_contract_with_any_row_lacks_nothing(self) -> None:
         """However few they are."""
@@ -300,6 +312,82 @@ class TestTicks:
         """It is on the list of those that traded."""
         result = holes(grid("trade", interval="tick"), frozenset({CALL, PUT}), {CALL: Presence()})
         assert result == (Hole(GAP, PUT, None, None),)
+
+    def ticks(self, *missing: tuple[int, int], ask: float = 5.0, upto: int = LAST - 1) -> Presence:
+        """Return a contract that sends a tick in each minute but some."""
+        return there(*missing, upto=upto, ask=ask)
+
+    def test_silence_is_looked_for_in_the_minutes_of_the_session(self) -> None:
+        """The minute that begins with the close is none; of greeks and of an index none after the stocks' close."""
+        for it, last in (
+            (grid(interval="tick"), 974),
+            (grid("greeks", interval="tick"), 959),
+            (grid("index_price", interval="tick", root="SPX"), 959),
+            (grid(interval="tick", expiration=TRADE_DATE), 959),
+        ):
+            assert spans(it, it.required) == [(FIRST, last)]
+            assert it.wished == 0
+
+    @pytest.mark.parametrize(("ask", "kind"), [(0.05, NOTE), (0.10, NOTE), (0.15, GAP)])
+    def test_half_an_hour_without_a_tick_at_the_end_is_a_gap_if_the_option_was_worth_something(
+        self, ask: float, kind: HoleKind
+    ) -> None:
+        """Thirty minutes are nothing, not even a note: ticks come when something changes."""
+        it = grid(interval="tick")
+        for upto, lacks in ((944, []), (943, [(kind, CALL, 944, 974)])):
+            assert found({CALL: self.ticks(upto=upto, ask=ask), PUT: self.ticks()}, it) == lacks
+
+    @pytest.mark.parametrize("first", [FIRST, 640], ids=["head", "inside"])
+    def test_silence_before_other_ticks_is_only_noted(self, first: int) -> None:
+        """A quiet option may be so for hours."""
+        it = grid(interval="tick")
+        assert found({CALL: self.ticks((first, first + 29)), PUT: self.ticks()}, it) == []
+        hours = (first, first + 200)
+        assert found({CALL: self.ticks(hours), PUT: self.ticks()}, it) == [(NOTE, CALL, *hours)]
+
+    def test_a_whole_chain_is_not_silent_for_more_than_a_quarter_of_an_hour(self) -> None:
+        """That is as long as the session lasts after the stocks' close, when it may be."""
+        it = grid(interval="tick")
+        quarter, more = (700, 714), (700, 715)
+        assert found({CALL: self.ticks(quarter), PUT: self.ticks(quarter)}, it) == []
+        assert found({CALL: self.ticks(more), PUT: self.ticks(more)}, it) == [(OUTAGE, None, *more)]
+        assert found({CALL: self.ticks(more)}, it) == [], "one contract is no chain"
+        assert found({CALL: self.ticks(upto=960), PUT: self.ticks(upto=959)}, it) == []
+
+    def test_an_index_is_not_silent_for_more_than_five_minutes(self) -> None:
+        """It has one series, and that one speaks for itself."""
+        it = grid("index_price", interval="tick", root="SPX")
+        for last, lacks in ((704, []), (705, [(GAP, None, 700, 705)])):
+            assert found({None: self.ticks((700, last), ask=0.0)}, it) == lacks
+        assert found({None: self.ticks(upto=953, ask=0.0)}, it) == [(GAP, None, 954, 959)]
+
+
+class TestUnlisted:
+    """What proves a contract list short."""
+
+    @pytest.mark.parametrize("interval", ["1m", "tick", "1h"])
+    def test_a_quote_of_a_contract_that_is_not_listed(self, interval: str) -> None:
+        """At every interval."""
+        assert unlisted(grid(interval=interval), frozenset({CALL}), {CALL: there(), PUT: there()}) == {PUT}
+
+    @pytest.mark.parametrize(
+        "presence",
+        [there(ask=0.0), Presence(), present([(500, 560)]), present([(570, 570)])],
+        ids=["no ask", "no points", "before the open", "the first point"],
+    )
+    def test_rows_that_are_no_quote_prove_nothing(self, presence: Presence) -> None:
+        """The list is of what was quoted in the session."""
+        assert unlisted(grid(), frozenset({CALL}), {CALL: there(), PUT: presence}) == frozenset()
+
+    @pytest.mark.parametrize("dataset", ["trade", "eod", "open_interest"])
+    def test_reports_and_trades_prove_nothing(self, dataset: str) -> None:
+        """Real lists lack contracts that have a report."""
+        it = grid(dataset, interval=DATASETS[dataset].interval)
+        assert unlisted(it, frozenset({CALL}), {CALL: Presence(), PUT: there()}) == frozenset()
+
+    def test_without_a_list_there_is_nothing_to_prove(self) -> None:
+        """Of an index neither."""
+        assert unlisted(grid(), None, {CALL: there()}) == frozenset()
 
 
 class TestDaily:
@@ -470,6 +558,8 @@ class TestVerdict:
             ((State.REFUSED, State.EMPTY), 2, True, None),
             ((State.PENDING,), 2, True, None),
             ((), 2, True, None),
+            ((), 0, True, Verdict.ABSENT),
+            ((), 0, False, Verdict.ABSENT),
         ],
     )
     def test_table(self, states: tuple[State, ...], expected: int, listed: bool, result: Verdict | None) -> None:

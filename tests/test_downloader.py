@@ -1,9 +1,10 @@
 """Many units: what is fetched, repeated, skipped, recorded, and how a run ends."""
 
+import _thread
 import asyncio
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from spxdata.downloader import Download, Summary, exit_code
 from spxdata.errors import (
     ArchiveBusy,
     BadRequest,
+    ConfigError,
     CutOff,
     Disconnected,
     DiskFull,
@@ -45,13 +47,13 @@ from spxdata.model import Contract, ContractList, DayStatus, Outcome, Right, Sco
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
 from spxdata.pipeline.write import Encoding
-from spxdata.plan import Request
+from spxdata.plan import Request, request_of
 from spxdata.protocols import Terminal
 from spxdata.retry import Patience
 from spxdata.storage.local import LocalStorage
 from spxdata.terminal.asking import Line
 from spxdata.terminal.v3 import V3Terminal
-from tests.builders import FakeClock, stored
+from tests.builders import FakeClock, a_day, stored
 from tests.faulty import FaultyTerminal, Script, always, first, never
 
 TUESDAY = date(2024, 1, 16)
@@ -85,14 +87,19 @@ class Archive:
         retries: int = 3,
         root: str = "SPXW",
         datasets: tuple[str, ...] = ("quote",),
+        request: Request | None = None,
+        on_event: Callable[[Event], None] = lambda _: None,
     ) -> Summary:
         """Bring some days into the archive."""
         self.events = []
+
+        def emit(event: Event) -> None:
+            self.events.append(event)
+            on_event(event)
+
         self.terminal = FaultyTerminal(self.real(), on_fetch, on_contracts, on_status)
-        request = Request(dates or (TUESDAY,), root, datasets, scope, force)
-        edges = Edges(
-            self.terminal, LocalStorage(self.folder), self.clock, self.events.append, Encoding(), SortMemory()
-        )
+        request = request or Request(dates or (TUESDAY,), root, datasets, scope, force)
+        edges = Edges(self.terminal, LocalStorage(self.folder), self.clock, emit, Encoding(), SortMemory())
         catalog = SqliteCatalog(self.folder / CATALOG)
         try:
             return Download(
@@ -288,6 +295,10 @@ def test_an_expiration_without_data_is_empty_beside_the_others(archive: Archive)
     assert archive.outcomes()[WEDNESDAY].state is State.EMPTY
     assert archive.outcomes()[TUESDAY].state is State.STORED
     assert summary.days[0].verdict is Verdict.PARTIAL, "its contracts are listed: the day lacks them"
+    assert summary.finished.exit_code == 1
+    again = archive.run()
+    assert archive.fetched() == []
+    assert again.finished.exit_code == 1, "it still lacks them, though nothing is due"
 
 
 def test_an_account_without_contract_lists_gets_its_days_unverified(archive: Archive) -> None:
@@ -295,6 +306,37 @@ def test_an_account_without_contract_lists_gets_its_days_unverified(archive: Arc
     assert summary.days[0].verdict is Verdict.UNVERIFIED
     assert "expirations SPXW" in archive.terminal.asked
     assert [u.expiration for u in archive.fetched()] == [date(2024, 1, day) for day in (16, 17, 18, 19)]
+
+
+def test_files_are_compared_with_a_contract_list_that_comes_later(archive: Archive) -> None:
+    archive.run(on_contracts=always(lambda: NotSubscribed("requires a value subscription")), scope=Scope(3))
+    summary = archive.run(scope=Scope(3))
+    assert summary.days[0].verdict is Verdict.COMPLETE
+    assert archive.fetched() == []
+    assert all(outcome.verified for outcome in archive.outcomes().values())
+
+
+def test_files_that_lack_contracts_of_a_list_that_comes_later_are_fetched_again(tmp_path: Path) -> None:
+    with Emulator(seed=1, drop=["strike=4750,right=C,expiration=2024-01-17"]) as emulator:
+        archive = Archive(tmp_path, emulator.url)
+        refuse = always(lambda: NotSubscribed("requires a value subscription"))
+        assert archive.run(on_contracts=refuse, scope=Scope(1)).days[0].verdict is Verdict.UNVERIFIED
+        archive.run(scope=Scope(1))
+        assert archive.outcomes()[WEDNESDAY].verified
+        assert {fetched.expiration for fetched in archive.fetched()} == {WEDNESDAY}
+
+
+@pytest.mark.parametrize("on_contracts", [never, always(lambda: NotSubscribed("requires a value subscription"))])
+def test_days_of_several_roots_have_their_own_lists_and_expirations(archive: Archive, on_contracts: Script) -> None:
+    days = [a_day(dataset="quote"), a_day(dataset="quote", root="SPX")]
+    archive.run(on_contracts=on_contracts, request=request_of(days, Scope(40)))
+    assert archive.terminal.asked.count(TUESDAY) == (4 if on_contracts is never else 2), "a list is asked for twice"
+    asked = {question for question in archive.terminal.asked if str(question).startswith("expirations")}
+    assert asked == (set() if on_contracts is never else {"expirations SPXW", "expirations SPX"})
+    nearest = {
+        root: min(u.expiration or TUESDAY for u in archive.fetched() if u.root == root) for root in ("SPXW", "SPX")
+    }
+    assert nearest == {"SPXW": TUESDAY, "SPX": date(2024, 1, 19)}
 
 
 # --- failures ---------------------------------------------------------------------------------------------------------
@@ -461,9 +503,98 @@ def test_a_hole_is_asked_for_again_after_thirty_days_or_by_force(short: Archive,
     assert short.fetched() == [unit(WEDNESDAY)]
 
 
+def test_a_hole_that_is_stored_while_the_run_is_interrupted_waits_like_any_other(short: Archive) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, FileRenamed) and event.unit == unit(WEDNESDAY):
+            _thread.interrupt_main()
+
+    with pytest.raises(KeyboardInterrupt):
+        short.run(on_event=interrupt)
+    outcome = short.outcomes()[WEDNESDAY]
+    assert (outcome.state, outcome.partial) == (State.STORED, True)
+    assert outcome.ask_again == LATER.date() + timedelta(days=30)
+
+
 def test_the_second_fetch_happens_even_without_retries(short: Archive) -> None:
     short.run(retries=0)
     assert short.outcomes()[WEDNESDAY].state is State.STORED
+
+
+def test_a_hole_that_is_recorded_as_the_run_is_stopped_is_asked_for_again_as_well(short: Archive) -> None:
+    """Ctrl-C comes when the file has its name, and before it is recorded."""
+    file = short.folder / path_of(unit(WEDNESDAY))
+    short.clock = StoppedOnce(LATER, file)
+    with pytest.raises(KeyboardInterrupt):
+        short.run(scope=Scope(60, (WEDNESDAY,)))
+    outcome = short.outcomes()[WEDNESDAY]
+    assert outcome.partial
+    assert (outcome.attempts, outcome.ask_again) == (2, LATER.date() + timedelta(days=30))
+
+
+class StoppedOnce(FakeClock):
+    """A clock that is looked at when the user presses Ctrl-C: as soon as there is a file."""
+
+    def __init__(self, now: datetime, file: Path) -> None:
+        super().__init__(now)
+        self._file: Path | None = file
+
+    def monotonic(self) -> float:
+        """Return the seconds, or be interrupted."""
+        if self._file and self._file.exists():
+            self._file = None
+            raise KeyboardInterrupt
+        return super().monotonic()
+
+
+# --- expirations that are none ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", [date(2024, 1, 20), date(2030, 1, 18), date(2024, 1, 12)])
+@pytest.mark.parametrize("dates", [(TUESDAY,), (TUESDAY, WEDNESDAY)], ids=len)
+def test_an_expiration_that_is_on_no_list_is_refused_before_anything_is_recorded(
+    archive: Archive, asked: date, dates: tuple[date, ...]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        archive.run(*dates, scope=Scope(60, (date(2024, 1, 19), asked)))
+    assert f"no expiration {asked} on" in caught.value.message
+    assert "2024-01-1" in caught.value.hint
+    assert archive.fetched() == []
+    catalog = SqliteCatalog(archive.folder / CATALOG, read_only=True)
+    assert catalog.days() == ()
+    catalog.close()
+
+
+def test_the_nearest_expirations_are_named(archive: Archive) -> None:
+    with pytest.raises(ConfigError) as caught:
+        archive.run(scope=Scope(60, (date(2024, 1, 20),)))
+    assert caught.value.message == "SPXW has no expiration 2024-01-20 on 2024-01-16."
+    assert caught.value.hint == "Nearest to it are 2024-01-17, 2024-01-18, 2024-01-19."
+
+
+def test_an_expiration_within_a_range_is_none_of_the_days_after_it(archive: Archive) -> None:
+    """The day after has no unit of it, and that is not called complete."""
+    summary = archive.run(TUESDAY, WEDNESDAY, scope=Scope(60, (TUESDAY,)))
+    assert [day.verdict for day in summary.days] == [Verdict.COMPLETE, Verdict.ABSENT]
+    assert summary.finished.exit_code == 0
+    assert archive.run(TUESDAY, WEDNESDAY, scope=Scope(60, (TUESDAY,))).finished.exit_code == 0
+    assert archive.fetched() == []
+    assert archive.run(WEDNESDAY).days[0].verdict is Verdict.COMPLETE
+
+
+def test_a_scope_without_expirations_is_absent_and_never_complete(archive: Archive) -> None:
+    """The third-Friday root has none that soon; a wider scope has."""
+    summary = archive.run(scope=Scope(0), root="SPX")
+    assert summary.days[0].verdict is Verdict.ABSENT
+    assert (summary.finished.exit_code, summary.finished.skipped, summary.finished.without_rows) == (0, 0, 1)
+    assert archive.fetched() == []
+    assert archive.run(scope=Scope(40), root="SPX").days[0].verdict is Verdict.COMPLETE
+
+
+def test_an_expiration_is_not_refused_by_a_list_that_nobody_knows(archive: Archive) -> None:
+    refuse = always(lambda: NotSubscribed("requires a value subscription"))
+    assert archive.run(on_contracts=refuse, scope=Scope(60, (date(2024, 1, 20),))).finished.exit_code == 0
+    archive.clock = FakeClock(datetime(2024, 1, 16, 23, 0, tzinfo=UTC))
+    assert archive.run(scope=Scope(60, (date(2024, 1, 20),))).days[0].verdict is Verdict.NOT_PUBLISHED
 
 
 # --- events, exit codes, loops ----------------------------------------------------------------------------------------
@@ -510,6 +641,7 @@ def test_exit_codes_tell_how_a_run_ended(
     states: tuple[State, ...], errors: tuple[type[SpxDataError], ...], stopped: BaseException | None, code: int
 ) -> None:
     assert exit_code([an_outcome(state) for state in states], errors, stopped) == code
+    assert exit_code([an_outcome(state) for state in states], errors, stopped, partial=True) == (code or 1)
 
 
 def test_it_works_under_a_running_event_loop(emulator: Emulator, tmp_path: Path) -> None:

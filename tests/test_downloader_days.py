@@ -160,7 +160,7 @@ class TestWithoutList:
         """02:00 in New York is 07:00 of UTC."""
         archive = Archive(tmp_path, datetime(2024, 1, 17, hour, 0, tzinfo=UTC))
         archive.run(EOD, [whole(EOD)], {"quote": listing()})
-        assert archive.terminal.listed == (["quote"] if hour == 7 else [])
+        assert archive.terminal.listed == (["quote", "quote"] if hour == 7 else [])
 
     def test_an_account_without_lists_gets_its_report_unverified(self, tmp_path: Path) -> None:
         """And no expirations are asked for: the day is one unit all the same."""
@@ -173,7 +173,7 @@ class TestWithoutList:
         trade = DATASETS["trade"]
         archive = Archive(tmp_path)
         summary = archive.run(trade, [wire_csv(rows_of(CONTRACTS, (600, 601), trade), trade)], {"trade": listing()})
-        assert archive.terminal.listed == ["trade"]
+        assert archive.terminal.listed == ["trade", "trade"]
         assert summary.days[0].verdict is Verdict.COMPLETE
 
 

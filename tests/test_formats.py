@@ -10,6 +10,7 @@ import pytest
 from spxdata import Emulator, download
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.downloader import Summary
+from spxdata.events import Event, as_record
 from spxdata.layout import CATALOG
 from spxdata.model import Artifact, Verdict
 from spxdata.pipeline.read import frames
@@ -87,6 +88,37 @@ def test_storing_it_again_in_the_other_format_leaves_one_file(archive: Archive, 
     assert summary.days[0].verdict is Verdict.COMPLETE
     assert archive.files() == [f".{after}"]
     assert archive.artifact().format == after
+
+
+class Killed(BaseException):
+    """What no command survives."""
+
+
+@pytest.mark.parametrize(("before", "after"), [("csv", "parquet"), ("parquet", "csv")])
+@pytest.mark.parametrize("again", ["csv", "parquet"])
+@pytest.mark.parametrize("moment", ["file_renamed", "unit_recorded"])
+def test_whoever_dies_between_two_formats_leaves_one_of_them_to_the_next_run(
+    archive: Archive, before: str, after: str, again: str, moment: str
+) -> None:
+    """Before the record nobody knows which file is newer, and it is fetched; after it the one on record stays."""
+    archive.run(before)
+    old = {path: path.read_bytes() for path in archive.folder.glob("2024*/*")}
+
+    def die(event: Event) -> None:
+        if as_record(event, LATER)["event"] == moment:
+            raise Killed
+
+    with pytest.raises(Killed):
+        archive.run(after, force=True, emit=die)
+    for path, body in old.items():
+        path.write_bytes(body)  # as a process that is killed cannot remove it
+    assert archive.files() == [".csv", ".parquet"]
+    summary = archive.run(again)
+    assert summary.days[0].verdict is Verdict.COMPLETE
+    kept = again if moment == "file_renamed" else after
+    assert archive.files() == [f".{kept}"]
+    assert archive.artifact().format == kept
+    assert (summary.finished.rows > 0) == (moment == "file_renamed")
 
 
 def test_storing_it_again_in_the_same_format_keeps_its_file(archive: Archive) -> None:

@@ -17,6 +17,8 @@ TABLE = [
     ("run('--help')", HEAVY),
     ("run('download', '--help')", HEAVY),
     ("run('status', '--help')", HEAVY),
+    ("run('revisions', '--help')", HEAVY),
+    ("run('revisions', '--list')", HEAVY),  # no archive here
     ("run('emulator', '--help')", HEAVY),
     ("run('demo', '--help')", HEAVY),
     ("run('doctor', '--help')", HEAVY),
@@ -25,6 +27,10 @@ TABLE = [
     ("run('config', '--json')", HEAVY),
     ("run('status')", HEAVY),  # no archive here
     ("run('download')", HEAVY),  # no date
+    ("run('update', '--help')", HEAVY),
+    ("run('verify', '--help')", HEAVY),
+    ("run('coverage', '--help')", HEAVY),
+    ("run('sessions')", HEAVY),
     ("complete('spxdata ')", HEAVY),
     ("complete('spxdata download --dataset ')", HEAVY),
 ]

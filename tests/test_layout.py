@@ -1,11 +1,11 @@
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spxdata.errors import ConfigError
-from spxdata.layout import path_of, unit_of
+from spxdata.layout import is_revision, original_of, path_of, revision_path, unit_of
 from spxdata.model import Unit
 from spxdata.schema import DATASETS
 from tests.builders import a_unit
@@ -103,3 +103,41 @@ def test_no_text_is_taken_for_a_path_that_it_is_not(text: str) -> None:
     except ConfigError:
         return
     assert text in {path_of(unit), path_of(unit, "csv")}
+
+
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone follows
+
+
+@given(units, st.sampled_from(["parquet", "csv"]), moments)
+def test_an_earlier_files_path_means_the_units_and_its_moment(unit: Unit, file_format: str, at: datetime) -> None:
+    """Both directions, to the microsecond; no glob of the usual endings leads to it, nor any day's folder."""
+    path = revision_path(path_of(unit, file_format), at)
+    assert original_of(path) == (path_of(unit, file_format), at)
+    assert is_revision(path)
+    assert not path.endswith((".parquet", ".csv"))
+    with pytest.raises(ConfigError):
+        unit_of(path)
+
+
+def test_an_earlier_file_is_stamped_in_utc() -> None:
+    at = datetime(2024, 1, 17, 7, 30, 15, 250_001, tzinfo=timezone(timedelta(hours=-5)))
+    path = revision_path("20240116/spxw_exp_20240119.parquet", at)
+    assert path == ".revisions/20240116/spxw_exp_20240119.parquet~20240117T123015250001Z"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "20240116/spxw.parquet",
+        ".revisions/20240116/spxw.parquet",
+        ".revisions/20240116/spxw.parquet~20240117",
+        ".revisions/20240116/spxw.parquet~20240231T123015250001Z",
+        ".revisions/20240116/spxw.txt~20240117T123015250001Z",
+        ".revisions/20240116/spxw.parquet~20240117T123015250001Z~20240117T123015250001Z",
+        ".revisions/20240116/spxw.parquet~２０２４０１１７T123015250001Z",  # noqa: RUF001 - digits of another script
+        ".revisions/.spxdata/catalog.sqlite~20240117T123015250001Z",
+    ],
+)
+def test_a_foreign_path_is_no_earlier_file(path: str) -> None:
+    with pytest.raises(ConfigError):
+        original_of(path)

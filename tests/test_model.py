@@ -8,9 +8,21 @@ from hypothesis import strategies as st
 
 from spxdata.errors import ConfigError
 from spxdata.model import Contract, HoleKind, Right, Scope, parse_day, parse_root
-from tests.builders import EXPIRATION, TRADE_DATE, a_contract_list, a_day, a_gap, a_note, a_unit, an_outage, stored
+from tests.builders import (
+    EXPIRATION,
+    NOW,
+    TRADE_DATE,
+    a_contract_list,
+    a_day,
+    a_gap,
+    a_note,
+    a_unit,
+    an_outage,
+    stored,
+)
 
 days = st.dates(date(1000, 1, 1))
+LATER = NOW + timedelta(hours=1)
 
 
 class TestParseDay:
@@ -121,6 +133,12 @@ class TestValues:
         assert listed.of(None) == frozenset(listed.contracts)
         assert len(listed.of(EXPIRATION)) == 4
         assert listed.of(date(2030, 1, 1)) == frozenset()
+
+    def test_two_contract_lists_have_together_what_either_has(self) -> None:
+        """Sorted, each contract once, as new as the newer one."""
+        one, other = a_contract_list(strikes=(100.0, 200.0)), a_contract_list(strikes=(200.0, 300.0), fetched_at=LATER)
+        assert one.joined(other) == a_contract_list(strikes=(100.0, 200.0, 300.0), fetched_at=LATER)
+        assert one.joined(one) == one
 
     def test_outages_and_gaps_make_partial_and_notes_do_not(self) -> None:
         """Of a hole, and of the outcome that has it."""

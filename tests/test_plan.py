@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -11,11 +12,13 @@ from spxdata.plan import (
     Request,
     ask_again,
     date_range,
+    dated,
     expirations,
     is_day_wide,
     is_due,
     is_listed,
     is_published,
+    request_of,
     smallest,
 )
 from spxdata.schema import DATASETS
@@ -265,7 +268,10 @@ class TestIsDue:
             (None, True),
             (outcome(State.STORED), False),
             (outcome(State.STORED, TODAY - DAY), False),
-            (outcome(State.STORED, None, holes=True), False),
+            (outcome(State.STORED, None, holes=True), True),
+            (replace(outcome(State.STORED), verified=False), False),
+            (replace(outcome(State.STORED, TODAY + DAY), verified=False), False),
+            (replace(outcome(State.STORED, TODAY), verified=False), True),
             (outcome(State.STORED, TODAY + DAY, holes=True), False),
             (outcome(State.STORED, TODAY, holes=True), True),
             (outcome(State.EMPTY), False),
@@ -279,7 +285,9 @@ class TestIsDue:
             (outcome(State.DOWNLOADING), True),
         ],
         ids=lambda value: (
-            f"{value.state} {value.ask_again} {value.partial}" if isinstance(value, Outcome) else str(value)
+            f"{value.state} {value.ask_again} {value.partial} {value.verified}"
+            if isinstance(value, Outcome)
+            else str(value)
         ),
     )
     def test_table(self, known: Outcome | None, due: bool) -> None:
@@ -325,3 +333,47 @@ class TestAskAgain:
         else:
             assert is_due(known, again)
             assert not is_due(known, again - DAY)
+
+
+class TestDated:
+    """Which outcomes get such a day at all."""
+
+    @pytest.mark.parametrize(
+        ("known", "listed", "wait"),
+        [
+            (outcome(State.STORED), True, None),
+            (outcome(State.STORED, holes=True), True, MONTH),
+            (outcome(State.STORED, holes=True), False, MONTH),
+            (replace(outcome(State.STORED), verified=False), True, MONTH),
+            (replace(outcome(State.STORED), verified=False), False, None),
+            (outcome(State.REFUSED), True, MONTH),
+            (outcome(State.FAILED), True, None),
+        ],
+    )
+    def test_table(self, known: Outcome, listed: bool, wait: timedelta | None) -> None:
+        """Of stored ones those with holes, and those that have proved their list short."""
+        for before in (known, replace(known, ask_again=TODAY - DAY)):
+            again = None if wait is None else TODAY + wait
+            assert dated(before, TODAY, listed=listed) == replace(known, ask_again=again)
+
+
+def test_a_request_for_some_days_is_for_no_others() -> None:
+    """In their order, of whatever roots and datasets, each date as often as it has days."""
+    newer, older = date(2024, 1, 17), date(2024, 1, 16)
+    days = [
+        a_day(trade_date=newer),
+        a_day(trade_date=older, root="SPX", dataset="quote", interval="5m"),
+        a_day(trade_date=older),
+    ]
+    request = request_of(days, a_scope())
+    assert request.trade_dates == request.open_dates() == (newer, older)
+    assert [day for trade_date in request.open_dates() for day in request.days(trade_date)] == days
+    assert request.counts() == {newer: 1, older: 2}
+    assert request.days(date(2024, 1, 18)) == ()
+
+
+def test_a_request_for_a_range_counts_its_datasets() -> None:
+    """Of every date, as long as nobody has said that it is closed."""
+    dates = (date(2024, 1, 12), date(2024, 1, 13), date(2024, 1, 16))
+    request = Request(dates, "SPXW", ("greeks", "quote"), a_scope())
+    assert request.counts() == dict.fromkeys(dates, 2)

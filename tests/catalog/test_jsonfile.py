@@ -64,6 +64,7 @@ INVENTORY_KEYS = {
 }
 
 LISTS = ".spxdata/contracts/20240116_SPXW_quote.json"
+DOCUMENTS = ".spxdata/rule.json"
 
 
 def catalog_of(folder: Path, *, read_only: bool = False) -> JsonCatalog:
@@ -425,6 +426,38 @@ class TestDamage:
         assert caught.value.__cause__ is not None
         assert (tmp_path / name).read_bytes() == spoiled
 
+    @pytest.mark.parametrize("damage", DAMAGES)
+    @pytest.mark.parametrize("name", ["status.json", "inventory.json", LISTS, DOCUMENTS])
+    @pytest.mark.parametrize("read_only", [False, True])
+    def test_a_check_reads_all_files(
+        self, tmp_path: Path, catalog: JsonCatalog, damage: str, name: str, read_only: bool
+    ) -> None:
+        """And names the one that is damaged; one that was open before the damage sees it, too."""
+        catalog.begin_day(a_day(), a_scope(), NOW)
+        catalog.record(stored(), NOW)
+        catalog.keep_contracts(a_contract_list(), "quote")
+        catalog.keep_documents("rule", {"a": '{"fetchedAt":1}'})
+        looking = catalog_of(tmp_path, read_only=read_only)
+        looking.check()
+        text = (tmp_path / name).read_bytes()
+        spoiled = DAMAGES[damage](text)
+        (tmp_path / name).write_bytes(spoiled)
+        if spoiled == text:  # there are no moments in documents
+            looking.check()
+            return
+        with pytest.raises(CatalogCorrupt) as caught:
+            looking.check()
+        assert str(tmp_path / name) in caught.value.message
+        assert (tmp_path / name).read_bytes() == spoiled
+
+    def test_a_check_leaves_out_what_is_no_record(self, tmp_path: Path, catalog: JsonCatalog) -> None:
+        """The lease, quarantine, what was set aside, others' files."""
+        with catalog.lease(FakeClock()):
+            for name in ("aside/status.json", "quarantine/a/reason.json", "notes.txt", "contracts/notes.txt"):
+                (tmp_path / ".spxdata" / name).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / ".spxdata" / name).write_bytes(b"?")
+            catalog.check()
+
     def test_damage_is_noticed_by_a_catalog_that_is_open(self, tmp_path: Path, catalog: JsonCatalog) -> None:
         """And nothing is written over it, until it is gone."""
         catalog.record(stored(), NOW)
@@ -486,6 +519,14 @@ class TestReadOnly:
             catalog_of(tmp_path / "data", read_only=True)
         assert "--data-dir" in caught.value.hint
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(("left", "lost"), [("status", "inventory"), ("inventory", "status")])
+    def test_half_a_catalog_is_one(self, tmp_path: Path, catalog: JsonCatalog, left: str, lost: str) -> None:
+        """In which no unit has a file."""
+        catalog.record(stored(), NOW)
+        (tmp_path / f"{lost}.json").unlink()
+        outcome = catalog_of(tmp_path, read_only=True).outcome(a_unit())
+        assert (outcome and outcome.state) == (State.PENDING if left == "status" else None)
 
     def test_it_cannot_write(self, tmp_path: Path, catalog: JsonCatalog) -> None:
         """Not by mistake either, and makes no file."""
@@ -575,6 +616,18 @@ class MortalStorage:
     def remove(self, path: str) -> None:
         """Pass on."""
         self.inner.remove(path)
+
+    def move(self, path: str, to: str) -> None:
+        """Pass on."""
+        self.inner.move(path, to)
+
+    def unfinished(self) -> dict[str, int]:
+        """Pass on."""
+        return self.inner.unfinished()
+
+    def free(self) -> int:
+        """Return how many bytes are free."""
+        return self.inner.free()
 
     def sweep(self) -> tuple[str, ...]:
         """Pass on."""

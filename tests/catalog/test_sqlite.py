@@ -355,13 +355,34 @@ class TestErrors:
             ("SQLITE_BUSY_SNAPSHOT", ArchiveBusy),
             ("SQLITE_IOERR_SHMSIZE", DiskFull),
             ("SQLITE_IOERR_READ", StorageError),
-            ("SQLITE_CONSTRAINT_UNIQUE", StorageError),
+            ("SQLITE_CONSTRAINT_UNIQUE", CatalogCorrupt),
+            ("SQLITE_CONSTRAINT_CHECK", StorageError),
             ("", StorageError),
         ],
     )
     def test_an_extended_code_means_what_its_primary_means(self, name: str, expected: type[Exception]) -> None:
         """Unless it has a row of its own; an unknown one is a StorageError."""
         assert edge._meaning(name)[0] is expected
+
+    def test_a_text_that_is_none_is_damage(self, path: Path) -> None:
+        """Python finds that, not SQLite, and gives it no code."""
+        catalog = SqliteCatalog(path)
+        catalog.keep_documents("kind", {"key": "text"})
+        with catalog._connection.write() as database:
+            database.execute("UPDATE documents SET document = CAST(X'FF' AS TEXT)")
+        with pytest.raises(CatalogCorrupt, match="damaged"):
+            catalog.documents("kind")
+        catalog.close()
+
+    def test_a_value_that_nobody_wrote_is_damage(self, path: Path) -> None:
+        """Whatever Python says of it."""
+        catalog = SqliteCatalog(path)
+        catalog.record(stored(), NOW)
+        with catalog._connection.write() as database:
+            database.execute("UPDATE expiration_status SET ask_again = 'some day'")
+        with pytest.raises(CatalogCorrupt, match="never written"):
+            catalog.outcome(a_unit())
+        catalog.close()
 
     def test_a_closed_catalog_is_a_mistake_of_ours(self, path: Path) -> None:
         """Not dressed up as a broken disk; closing twice is none."""

@@ -35,7 +35,8 @@ def lines(*events: Event, outcomes: Sequence[Outcome] = (), dates: Sequence[date
 def test_unverified_day() -> None:
     """Without a contract list nobody can say whether it is all there, and the line says that."""
     assert lines(UnitRecorded(stored()), finished(verdict=Verdict.UNVERIFIED)) == (
-        "✓ Downloaded 2024-01-16 SPXW greeks (12.3 MB, 1,363,808 records, unverified: no contract list to compare with)"
+        "✓ Downloaded 2024-01-16 SPXW greeks (12.3 MB, 1,363,808 records, unverified: "
+        "no whole contract list to compare with)"
     )
     assert lines(finished(verdict=Verdict.UNVERIFIED)) == (
         "→ Skipped 2024-01-16 SPXW greeks (already there, unverified, 1,363,808 records)"
@@ -82,6 +83,28 @@ def test_day_with_holes_and_missing_expirations() -> None:
         "    exp 2024-01-18: 1 gap (4750 PUT: the whole day)",
         "    and 2 more expirations",
     ]
+
+
+@pytest.mark.parametrize(
+    ("max_dte", "words"), [(0, "no expirations within 0 days"), (1, "no expirations within 1 day")]
+)
+def test_a_day_without_expirations(max_dte: int, words: str) -> None:
+    """It is not there already, and nobody has said that it has no data."""
+    event = finished(verdict=Verdict.ABSENT, scope=a_scope(max_dte=max_dte), files=0, rows=0)
+    assert lines(event) == f"∅ Empty 2024-01-16 SPXW greeks: {words}"
+
+
+def test_a_day_without_the_expirations_asked_for() -> None:
+    """They are named."""
+    event = finished(verdict=Verdict.ABSENT, scope=a_scope(expirations=(TRADE_DATE,)), files=0, rows=0)
+    assert lines(event) == "∅ Empty 2024-01-16 SPXW greeks: no contracts of 2024-01-16"
+
+
+def test_a_partial_day_of_which_nothing_is_due_is_told_even_when_quiet() -> None:
+    """The exit code is 1, and says no more than that."""
+    holed = stored(holes=(a_gap(),), ask_again=date(2024, 2, 15))
+    said = lines(finished(verdict=Verdict.PARTIAL), outcomes=[holed], quiet=True)
+    assert said.startswith("→ Skipped 2024-01-16 SPXW greeks (already there, partial, ")
 
 
 def test_found_files() -> None:

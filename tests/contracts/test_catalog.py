@@ -1,5 +1,6 @@
 """What every catalog does, whatever it keeps its record in."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from spxdata.catalog.jsonfile import JsonCatalog
 from spxdata.catalog.memory import MemoryCatalog
 from spxdata.catalog.sqlite import SqliteCatalog
-from spxdata.errors import ArchiveBusy, StorageError
+from spxdata.errors import ArchiveBusy, CatalogCorrupt, StorageError
 from spxdata.model import (
     Contract,
     ContractList,
@@ -90,6 +91,34 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
     return lambda: opened(request.param, tmp_path)
 
 
+#: What damages each part of a record, by the kind of catalog: a statement, or the file whose end is cut off.
+_STATEMENTS = {
+    "units": "UPDATE expiration_status SET ask_again = 'some day'",
+    "files": "UPDATE file_inventory SET fetched_us = 9000000000000000000",
+    "lists": "UPDATE contract_strikes SET expiration = 'x' || expiration",
+    "documents": "UPDATE documents SET document = '{'",
+}
+_FILES = {
+    "units": "status.json",
+    "files": "inventory.json",
+    "lists": ".spxdata/contracts/20240116_SPXW_quote.json",
+    "documents": ".spxdata/certificate.json",
+}
+
+
+def _spoil_sqlite(folder: Path, part: str) -> None:
+    with closing(sqlite3.connect(folder / ".spxdata" / "catalog.sqlite")) as database, database:
+        assert database.execute(_STATEMENTS[part]).rowcount
+
+
+def _spoil_json(folder: Path, part: str) -> None:
+    file = folder / _FILES[part]
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+SPOIL: dict[str, Callable[[Path, str], None]] = {"sqlite": _spoil_sqlite, "json": _spoil_json}
+
+
 def checksum(*outcomes: Outcome) -> str:
     """Return a day's checksum, worked out anew."""
     files = [outcome.artifact for outcome in outcomes if outcome.artifact]
@@ -134,6 +163,26 @@ class TestUnits:
         """Every field: moments, days, holes in their order, provenance."""
         catalog.record(outcome, NOW)
         assert catalog.outcome(outcome.unit) == outcome
+
+    def test_a_record_that_nobody_harmed_is_sound(self, catalog: Catalog) -> None:
+        """Empty, and with all there is."""
+        catalog.check()
+        catalog.record(stored(holes=(a_gap(), a_note())), NOW)
+        catalog.keep_contracts(a_contract_list(), "quote")
+        catalog.keep_documents("certificate", {"a": "{}"})
+        catalog.check()
+
+    @pytest.mark.parametrize("part", ["units", "files", "lists", "documents"])
+    @pytest.mark.parametrize("kind", PERSISTENT)
+    def test_a_record_that_is_damaged_anywhere_is_not_sound(self, kind: str, part: str, tmp_path: Path) -> None:
+        """Not in what any one call would read either."""
+        with closing(PERSISTENT[kind](tmp_path)) as catalog:
+            catalog.record(stored(holes=(a_gap(),)), NOW)
+            catalog.keep_contracts(a_contract_list(), "quote")
+            catalog.keep_documents("certificate", {"a": "{}"})
+        SPOIL[kind](tmp_path, part)
+        with pytest.raises(CatalogCorrupt), closing(PERSISTENT[kind](tmp_path)) as catalog:
+            catalog.check()
 
     def test_a_record_outlives_the_process_that_made_it(self, reopen: Reopen) -> None:
         """What was recorded is there when the catalog is opened again."""

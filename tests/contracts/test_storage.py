@@ -282,6 +282,54 @@ class TestRemoving:
         assert get(storage, "20240116/a") == b"old"
 
 
+class TestMoving:
+    """move."""
+
+    def test_a_moved_file_has_its_new_name_only(self, storage: Storage) -> None:
+        """Into a folder that is made for it."""
+        put(storage, "20240116/a", b"one")
+        storage.move("20240116/a", ".spxdata/aside/1/20240116/a")
+        assert storage.names() == (".spxdata/aside/1/20240116/a",)
+        assert get(storage, ".spxdata/aside/1/20240116/a") == b"one"
+
+    def test_a_file_that_had_the_name_is_replaced(self, storage: Storage) -> None:
+        """As by a commit."""
+        put(storage, "a", b"one")
+        put(storage, "b", b"two")
+        storage.move("a", "b")
+        assert (storage.names(), get(storage, "b")) == (("b",), b"one")
+
+    def test_what_is_not_there_cannot_be_moved(self, storage: Storage) -> None:
+        """Nor can a folder."""
+        put(storage, "folder/a", b"one")
+        for path in ("nothing", "folder"):
+            with pytest.raises(FileNotFoundError):
+                storage.move(path, "b")
+        assert storage.names() == ("folder/a",)
+
+    @pytest.mark.parametrize("path", ["../a", "/a", "a/../b", "a.partial", ""])
+    def test_neither_name_may_lead_elsewhere(self, storage: Storage, path: str) -> None:
+        """Nor look like an unfinished file."""
+        put(storage, "a", b"one")
+        for names in ((path, "b"), ("a", path)):
+            with pytest.raises(StorageError):
+                storage.move(*names)
+        assert storage.names() == ("a",)
+
+
+def test_what_is_being_written_is_unfinished(storage: Storage) -> None:
+    """With its size so far; sweep is not called, so it stays."""
+    put(storage, "a", b"one")
+    assert storage.unfinished() == {}
+    with storage.create("20240116/b") as pending:
+        pending.write(b"x" * 1_000_000)
+        ((name, size),) = storage.unfinished().items()
+        assert name.startswith("20240116/b.")
+        assert 0 < size <= 1_000_000
+        pending.commit()
+    assert storage.unfinished() == {}
+
+
 class StorageMachine(RuleBasedStateMachine):
     """A storage beside a plain dict of path to bytes."""
 

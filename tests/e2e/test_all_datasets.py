@@ -8,6 +8,10 @@ import polars as pl
 import pytest
 
 from spxdata import Emulator, Summary, download
+from spxdata.catalog.sqlite import SqliteCatalog
+from spxdata.completeness import describe
+from spxdata.emulator import Fault
+from spxdata.layout import CATALOG
 from spxdata.model import Verdict
 from spxdata.pipeline.read import frames
 from spxdata.schema import DATASETS
@@ -100,6 +104,24 @@ def test_every_tick_of_a_chain_comes_contract_by_contract(dialect: str, terminal
     assert rows.select("strike", "right").n_unique() > 60
     series = rows.select(pl.col("timestamp").diff().over("strike", "right").min()).item()
     assert series.total_seconds() >= 0
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "words"),
+    [("quote", 1000, "-16:14"), ("index_price", 5000, "all rows: 14:")],
+)
+def test_ticks_that_are_cut_off_every_reply_leave_a_partial_day(
+    name: str, rows: int, words: str, tmp_path: Path
+) -> None:
+    """Each reply ends cleanly, and nobody quotes or computes any more: that is no silence of a market."""
+    with Emulator(faults=[Fault(do="short", dataset=name, rows=rows)]) as terminal:
+        summary = fetched(terminal, tmp_path, "v3", name, SPXDATA_DOWNLOAD__INTERVAL="tick")
+    assert [day.verdict for day in summary.days] == [Verdict.PARTIAL]
+    assert summary.finished.exit_code == 1
+    catalog = SqliteCatalog(tmp_path / CATALOG, read_only=True)
+    (outcome,) = catalog.outcomes(summary.days[0].day)
+    catalog.close()
+    assert words in describe([hole for hole in outcome.holes if hole.partial])
 
 
 def test_a_dataset_the_account_lacks_is_refused_not_failed_and_left_alone(tmp_path: Path) -> None:

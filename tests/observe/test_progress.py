@@ -122,6 +122,20 @@ def test_date_is_done_when_all_its_datasets_are() -> None:
     assert tracker.dates_done == 1
 
 
+def test_dates_may_have_different_numbers_of_datasets() -> None:
+    """One date two, the next date one: what is left and what is done is counted by date."""
+    first, second = a_day(trade_date=DATES[0]), a_day(trade_date=DATES[2])
+    tracker = Tracker(FakeClock().monotonic, datasets={DATES[0]: 2, DATES[2]: 1})
+    fed(tracker, RunStarted((DATES[0], DATES[2])), DayPlanned(first, units(first, 4), skipped=0))
+    assert (tracker.units, tracker.guessed) == (12, True)
+    fed(tracker, DayPlanned(second, units(second, 2), skipped=0), finished(second, scope=a_scope()))
+    assert tracker.dates_done == 1
+    fed(tracker, finished(first, scope=a_scope()))
+    assert tracker.dates_done == 1
+    fed(tracker, finished(first._replace(dataset="quote"), scope=a_scope()))
+    assert tracker.dates_done == 2
+
+
 def test_only_a_wait_is_told() -> None:
     """A try that is followed by another is told; the last one is part of the day's line or of the error."""
     unit, talk = units(a_day(), 1)[0], Talk(FakeClock().monotonic)

@@ -1,10 +1,10 @@
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import polars as pl
 import pytest
@@ -23,14 +23,15 @@ from spxdata.errors import (
     SpxDataError,
     StorageError,
     TooEarly,
+    TooLarge,
 )
 from spxdata.events import Event, FileRenamed, Quarantined, Received
 from spxdata.flags import Flag
 from spxdata.layout import QUARANTINE, path_of
-from spxdata.model import ContractList, Hole, HoleKind, Outcome, State
+from spxdata.model import Contract, ContractList, Hole, HoleKind, Outcome, State
 from spxdata.pipeline.attempt import Edges, attempt
 from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.read import adopt, frames
+from spxdata.pipeline.read import Adopted, adopt, frames
 from spxdata.protocols import Pending
 from spxdata.schema import DATASETS, Dataset
 from spxdata.storage.local import LocalStorage
@@ -44,7 +45,10 @@ from .builders import (
     PUT,
     QUOTE,
     QUOTE_UNIT,
+    REQUIRED,
+    Answer,
     Piece,
+    Row,
     ScriptedTerminal,
     a_row,
     csv_of,
@@ -91,7 +95,7 @@ class TestStored:
         assert outcome == Outcome(QUOTE_UNIT, State.STORED, artifact=outcome.artifact)
         assert left(tmp_path) == [PATH]
         assert pl.concat(frames(storage, PATH)).equals(stored_frame(frame_of(rows_of())))
-        assert adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS)) == (outcome.artifact, (), ())
+        assert adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS)) == (outcome.artifact, (), (), frozenset())
 
     def test_the_provenance_is_the_replys(self, storage: LocalStorage) -> None:
         """Where the rows come from is the Terminal's to say."""
@@ -182,7 +186,7 @@ class TestDatasets:
         outcome = attempt(unit, listed, edges_of(storage, terminal=terminal))
         assert outcome.artifact
         assert (outcome.artifact.rows, outcome.holes, outcome.notes, outcome.verified) == (len(rows), (), 0, True)
-        assert adopt(storage, unit, frozenset(CONTRACTS) if listed else None) == (outcome.artifact, (), ())
+        assert adopt(storage, unit, frozenset(CONTRACTS) if listed else None) == (outcome.artifact, (), (), frozenset())
         frame = pl.concat(frames(storage, path_of(unit)))
         lacks = dataset.v2.lacks if dataset.v2 and dialect == "v2" else ()
         assert {name for name in frame.columns if frame[name].null_count()} == set(lacks)
@@ -222,7 +226,7 @@ class TestDatasets:
         unit, gone = unit_for(eod), CALL._replace(expiration=date(2024, 1, 12))
         outcome = attempt(unit, listing([*CONTRACTS, gone]), edges_of(storage, csv_of(rows_of(dataset=eod))))
         assert outcome.holes == ()
-        assert adopt(storage, unit, frozenset([*CONTRACTS, gone])) == (outcome.artifact, (), ())
+        assert adopt(storage, unit, frozenset([*CONTRACTS, gone])) == (outcome.artifact, (), (), frozenset())
 
     def test_trades_are_stored_in_the_order_in_which_they_came(self, storage: LocalStorage) -> None:
         """Contract by contract; equal ones too, and a sequence number that is less than the one before it."""
@@ -278,6 +282,177 @@ class TestShortReplies:
             tried(edges)
         assert left(tmp_path) == []
         assert tried(edges, accept_holes=True).holes == (hole,)
+
+
+class TestContractsThatDidNotCome:
+    """Listed contracts that a second reply lacks too are asked for one by one."""
+
+    def tried(
+        self,
+        storage: LocalStorage,
+        body: bytes,
+        singles: Mapping[Contract, bytes | BaseException],
+        listed: Sequence[Contract] = CONTRACTS,
+        *,
+        accept_holes: bool = True,
+    ) -> tuple[Outcome, list[Contract]]:
+        """Make an attempt; return its outcome, and the contracts that were asked for singly."""
+        terminal = ScriptedTerminal([body], singles=singles)
+        outcome = tried(edges_of(storage, terminal=terminal), listing(listed), accept_holes=accept_holes)
+        return outcome, terminal.asked_singly
+
+    def test_rows_that_come_then_belong_to_the_file(self, storage: LocalStorage) -> None:
+        """Wherever the contract stands in the order: the file is that of a whole reply."""
+        whole, asked = self.tried(storage, WHOLE, {})
+        assert asked == []
+        single = csv_of(rows_of()[len(REQUIRED) : 2 * len(REQUIRED)])
+        mended, asked = self.tried(storage, csv_of(_without(PUT)), {PUT: single})
+        assert (asked, mended.holes) == ([PUT], ())
+        assert mended.artifact
+        assert whole.artifact
+        assert mended.artifact.content_hash == whole.artifact.content_hash
+
+    def test_one_that_the_terminal_has_no_rows_of_is_empty_and_no_gap(self, storage: LocalStorage) -> None:
+        """The outcome names it, and so does the file: whoever adopts it knows."""
+        outcome, asked = self.tried(storage, SHORT, {HIGH_CALL: NoData("472")})
+        note = Hole(HoleKind.NOTE, HIGH_CALL, None, None)
+        assert (asked, outcome.holes, outcome.partial, outcome.notes) == ([HIGH_CALL], (note,), False, 0)
+        adopted = adopt(storage, QUOTE_UNIT, frozenset(CONTRACTS))
+        assert outcome.artifact
+        assert adopted == Adopted(outcome.artifact, (note,), (HIGH_CALL,), frozenset())
+
+    def test_one_whose_reply_has_no_rows_either_stays_a_gap(self, storage: LocalStorage) -> None:
+        """A line of column names is no word on it."""
+        outcome, asked = self.tried(storage, SHORT, {})
+        assert (asked, outcome.holes) == ([HIGH_CALL], (TestShortReplies.gap,))
+
+    def test_a_terminal_that_gives_no_single_contracts_is_asked_once(self, storage: LocalStorage) -> None:
+        """All that is missing stays a gap."""
+        outcome, asked = self.tried(storage, csv_of(rows_of([CALL])), {PUT: TooLarge("no single contracts")})
+        assert asked == [PUT]
+        assert [hole.contract for hole in outcome.holes if hole.partial] == [PUT, HIGH_CALL]
+
+    def test_a_failure_on_the_way_fails_the_attempt(self, storage: LocalStorage, tmp_path: Path) -> None:
+        """It is tried again like any other."""
+        with pytest.raises(CutOff):
+            self.tried(storage, SHORT, {HIGH_CALL: CutOff("ended early")})
+        assert left(tmp_path) == []
+
+    def test_the_first_attempt_asks_for_none(self, storage: LocalStorage) -> None:
+        """The next one may bring them."""
+        terminal = ScriptedTerminal([SHORT])
+        with pytest.raises(ShortReply):
+            tried(edges_of(storage, terminal=terminal))
+        assert terminal.asked_singly == []
+
+    @pytest.mark.parametrize(("missing", "asked"), [(20, 20), (21, 0)])
+    def test_more_than_twenty_are_a_short_reply_of_another_kind(
+        self, storage: LocalStorage, missing: int, asked: int
+    ) -> None:
+        """None of them is asked for."""
+        more = [HIGH_CALL._replace(strike=5000.0 + 5 * number) for number in range(missing)]
+        outcome, singly = self.tried(storage, WHOLE, {}, [*CONTRACTS, *more])
+        assert len(singly) == asked
+        assert [hole.contract for hole in outcome.holes] == more
+
+    def test_open_interest_that_is_not_there_is_not_asked_for(self, storage: LocalStorage) -> None:
+        """A contract without any has no row: that is no gap."""
+        dataset = DATASETS["open_interest"]
+        terminal = ScriptedTerminal([wire_csv(rows_of([CALL], dataset=dataset), dataset)])
+        edges = edges_of(storage, terminal=terminal)
+        outcome = attempt(unit_for(dataset), listing(), edges, accept_holes=True)
+        assert (terminal.asked_singly, outcome.holes, outcome.notes) == ([], (), 2)
+
+
+def _without(contract: Contract) -> list[dict[str, str]]:
+    """Return a whole chain's rows but those of a contract."""
+    named = (str(contract.expiration), f"{contract.strike:.3f}", str(contract.right))
+    return [row for row in rows_of() if (row["expiration"], row["strike"], row["right"]) != named]
+
+
+TRADE = DATASETS["trade"]
+TRADES = unit_for(TRADE)
+
+
+def trades(contract: Contract, number: int) -> list[Row]:
+    """Return some trades of a contract."""
+    return [a_row(TRADE, contract, 600 + n, sequence=n) for n in range(number)]
+
+
+class TestShortTicks:
+    """A chain of ticks whose reply lost some: no grid tells which contracts came in part."""
+
+    whole: ClassVar = {contract: trades(contract, 5) for contract in CONTRACTS}
+
+    def completed(
+        self, storage: LocalStorage, singles: Mapping[Contract, Answer], limit: int = 10**9, **counts: int
+    ) -> tuple[Outcome, ScriptedTerminal]:
+        """Make the second try at trades that came as counted, by "call", "put" and "high"."""
+        by_name = dict(zip(("call", "put", "high"), CONTRACTS, strict=True))
+        body = csv_of([row for name, count in counts.items() for row in self.whole[by_name[name]][:count]])
+        terminal = ScriptedTerminal([body], singles=singles)
+        edges = edges_of(storage, terminal=terminal, memory=SortMemory(limit))
+        return attempt(TRADES, listing(), edges, accept_holes=True), terminal
+
+    @pytest.mark.parametrize("limit", [0, 10**9], ids=["spilled", "in memory"])
+    @pytest.mark.parametrize("counts", [{"call": 2, "high": 3}, {"call": 1}, {"put": 5, "high": 1}], ids=str)
+    def test_all_contracts_come_alone_once_one_that_did_not_come_has_rows(
+        self, storage: LocalStorage, counts: dict[str, int], limit: int
+    ) -> None:
+        """The file is what it would have been; that it came so is told."""
+        singles = {contract: csv_of(rows) for contract, rows in self.whole.items()}
+        outcome, terminal = self.completed(storage, singles, limit, **counts)
+        assert outcome.artifact
+        assert (outcome.artifact.rows, outcome.holes) == (15, ())
+        assert sorted(terminal.asked_singly) == sorted(CONTRACTS)
+        assert outcome.artifact.provenance.request.endswith(" (and 3 contracts one by one)")
+        whole = csv_of([row for rows in self.whole.values() for row in rows])
+        straight = attempt(TRADES, listing(), edges_of(MemoryStorage(), whole))
+        assert straight.artifact
+        assert outcome.artifact.content_hash == straight.artifact.content_hash
+
+    def test_contracts_that_have_no_rows_are_no_sign_of_a_loss(self, storage: LocalStorage) -> None:
+        """The list has those that were traded at night only: what came stays as it is."""
+        singles = {HIGH_CALL: NoData("none")}
+        outcome, terminal = self.completed(storage, singles, call=2, put=5)
+        assert outcome.artifact
+        assert (outcome.artifact.rows, outcome.partial, terminal.asked_singly) == (7, False, [HIGH_CALL])
+
+    def test_without_single_contracts_the_gaps_stay(self, storage: LocalStorage) -> None:
+        """And the day is partial."""
+        outcome, _ = self.completed(storage, {HIGH_CALL: TooLarge("570")}, call=2, put=5)
+        assert outcome.holes == (Hole(HoleKind.GAP, HIGH_CALL, None, None),)
+
+    @pytest.mark.parametrize(
+        "alone", [NoData("none"), csv_of(trades(CALL, 1)), csv_of(trades(CALL, 0), TRADE.names)], ids=["none", "1", "0"]
+    )
+    def test_fewer_rows_than_came_are_never_stored(self, storage: LocalStorage, tmp_path: Path, alone: Answer) -> None:
+        """The Terminal contradicts itself."""
+        singles = {CALL: alone, HIGH_CALL: csv_of(self.whole[HIGH_CALL]), PUT: csv_of(self.whole[PUT])}
+        with pytest.raises(MalformedReply, match=r"CALL came with 2 rows among others, and has [01] alone"):
+            self.completed(storage, singles, call=2, put=5)
+        assert PATH not in left(tmp_path)
+        assert not [name for name in left(tmp_path) if not name.startswith(QUARANTINE)]
+
+    def test_it_ends_where_a_contract_is_too_large_by_then(self, storage: LocalStorage, tmp_path: Path) -> None:
+        """What came before is not there any more."""
+        singles: dict[Contract, Answer] = {PUT: csv_of(self.whole[PUT]), HIGH_CALL: TooLarge("570")}
+        with pytest.raises(TooLarge):
+            self.completed(storage, singles, call=2)
+        assert left(tmp_path) == []
+
+    def test_rows_of_a_grid_that_came_are_kept(self, storage: LocalStorage) -> None:
+        """What they lack would show."""
+        terminal = ScriptedTerminal([SHORT], singles={HIGH_CALL: csv_of(rows_of([HIGH_CALL]))})
+        outcome = tried(edges_of(storage, terminal=terminal), accept_holes=True)
+        assert (outcome.holes, terminal.asked_singly) == ((), [HIGH_CALL])
+
+    def test_a_contract_that_comes_twice_is_refused(self, storage: LocalStorage) -> None:
+        """Both times, whatever else is missing."""
+        body = csv_of([*self.whole[CALL], *self.whole[PUT], *self.whole[CALL]])
+        for accept_holes in (False, True):
+            with pytest.raises(MalformedReply, match="comes a second time"):
+                attempt(TRADES, listing(), edges_of(storage, body), accept_holes=accept_holes)
 
 
 #: What is wrong with a reply, and the error it ends with.
@@ -415,6 +590,18 @@ class FailingStorage:
     def remove(self, path: str) -> None:
         """Remove a file."""
         self.storage.remove(path)
+
+    def free(self) -> int:
+        """Return how many bytes are free."""
+        return self.storage.free()
+
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name."""
+        self.storage.move(path, to)
+
+    def unfinished(self) -> dict[str, int]:
+        """Return what is unfinished."""
+        return self.storage.unfinished()
 
     def sweep(self) -> tuple[str, ...]:
         """Remove what is unfinished."""

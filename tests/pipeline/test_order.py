@@ -137,6 +137,19 @@ class TestOrder:
         assert group.schema == parts[0].schema
         assert group["right"].to_list() == ["CALL", "PUT"]
 
+    @given(lines, splits, limits)
+    def test_what_was_cleared_is_gone(self, rows: list[Line], borders: list[int], limit: int) -> None:
+        """Its memory too; what comes later is all there is."""
+        memory, spills = SortMemory(limit), Spills()
+        with Sorter(KEY, memory, spills) as sorter:
+            for part in batches(rows, borders):
+                sorter.add(part)
+            sorter.clear()
+            assert memory.claim(limit)
+            memory.release(limit)
+            sorter.add(batches([(5.0, "PUT", 570)], [])[0])
+            assert [row[:3] for group in sorter.groups() for row in group.iter_rows()] == [(5.0, "PUT", 570)]
+
     def test_nothing_gives_nothing(self) -> None:
         """A reply without rows has no group."""
         assert sorted_groups([], 0) == []

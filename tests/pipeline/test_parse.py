@@ -119,14 +119,14 @@ class TestSpellings:
 
     @pytest.mark.parametrize("digits", range(10))
     def test_fractions_of_a_second(self, digits: int) -> None:
-        """0 to 9 digits; a dot only if one follows."""
+        """0 to 9 digits, zeros after the sixth; a dot only if one follows."""
         fraction = "." + "0" * digits if digits else ""
         rows = [{**row, "timestamp": row["timestamp"] + fraction} for row in ROWS]
         assert parsed([csv_of(rows)]).equals(self.plain)
 
     def test_fractions_may_differ_from_row_to_row(self) -> None:
         """To the microsecond."""
-        times = ("09:31:00", "09:31:00.5", "09:31:00.123", "09:31:00.123456", "09:31:00.123456789")
+        times = ("09:31:00", "09:31:00.5", "09:31:00.123", "09:31:00.123456", "09:31:00.123456000")
         found = parsed([body_of(*(a_row(timestamp=f"2024-01-16T{time}") for time in times))])
         micros = (0, 500_000, 123_000, 123_456, 123_456)
         assert found["timestamp"].to_list() == [datetime(2024, 1, 16, 9, 31, 0, n, tzinfo=NEW_YORK) for n in micros]
@@ -242,6 +242,7 @@ MALFORMED: dict[str, bytes] = {
     "an empty number": spoiled(3, ask=""),
     "an empty quoted number": spoiled(3, ask='""'),
     "an empty text": spoiled(3, symbol=""),
+    "an empty quoted text": spoiled(3, symbol='""'),
     "an empty time": spoiled(3, timestamp=""),
     "an empty last cell": spoiled(7, ask_condition=""),
     "a quote that opens a row": with_line(4, b'"' + LINE),
@@ -257,6 +258,14 @@ MALFORMED: dict[str, bytes] = {
     "a v2 right": spoiled(3, right="C"),
     "a lower-case right": spoiled(3, right="call"),
     "a day that is none": spoiled(3, expiration="2024-02-30"),
+    "a day before the year 1": spoiled(3, expiration="-024-01-16"),
+    "a day after the year 9999": spoiled(3, expiration="+12024-01-16"),
+    "a time before the year 1": spoiled(3, timestamp="0000-01-16T09:31:00"),
+    "a time that is after the year 9999 in Greenwich": spoiled(3, timestamp="9999-12-31T23:31:00"),
+    "a 60th second": spoiled(3, timestamp="2024-01-16T09:31:60.000"),
+    "a 60th second after a blank": spoiled(3, timestamp="2024-01-16T09:31: 60"),
+    "a fraction finer than a microsecond": spoiled(3, timestamp="2024-01-16T09:31:00.123456789"),
+    "a fraction finer than a nanosecond": spoiled(3, timestamp="2024-01-16T09:31:00.1234560000001"),
     "a number for a day": spoiled(3, expiration="19738"),
     "a time without day": spoiled(3, timestamp="09:31:00"),
     "a time with a zone": spoiled(3, timestamp="2024-01-16T09:31:00Z"),
@@ -298,6 +307,12 @@ class TestMalformed:
         with pytest.raises(MalformedReply) as caught:
             list(parse(iter([spoiled(3, bid="x" * 5000)]), QUOTE_UNIT))
         assert len(caught.value.message) < 500
+
+    def test_the_first_wrong_row_is_named(self) -> None:
+        """With its column: of what polars reads as something else without a word."""
+        for name, cell in (("timestamp", "2024-01-16T09:31:60"), ("expiration", "0000-01-16"), ("symbol", '""')):
+            with pytest.raises(MalformedReply, match=f"Row 4.*{name}"):
+                list(parse(iter([spoiled(3, **{name: cell})]), QUOTE_UNIT))
 
     def test_an_endless_line_is_refused_within_bounded_memory(self) -> None:
         """After the limit, not at the end of all bytes; its evidence is bounded too."""

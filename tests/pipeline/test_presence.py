@@ -128,11 +128,15 @@ def test_of_what_is_no_grid_only_the_contracts_are_noted(name: str) -> None:
     assert taker.present == {CALL: Presence(), PUT: Presence()}
 
 
-def test_ticks_of_quotes_are_no_grid_either() -> None:
-    """The interval decides, not the dataset alone."""
+def test_ticks_of_quotes_are_there_by_the_minute() -> None:
+    """However many a minute has, and in whatever part of it; seconds without any are no hole."""
     taker = PresenceTaker(unit_at("tick"), close_of("1m"))
-    taker.update(frame({CALL: [(10, 1.0), (25, 2.0)]}))
-    assert taker.present == {CALL: Presence()}
+    ticks = frame({CALL: [(100, 1.0), (5_999, 1.5), (6_000, 0.0), (18_000, 2.0)]}, "10ms")
+    for start in range(4):
+        taker.update(ticks.slice(start, 1))
+    assert taker.present == {
+        CALL: Presence(((OPEN_MS, OPEN_MS + MINUTE_MS), (OPEN_MS + 3 * MINUTE_MS, OPEN_MS + 3 * MINUTE_MS)), 2.0)
+    }
 
 
 def test_an_index_is_one_series_without_a_name() -> None:

@@ -171,8 +171,8 @@ class TestAdopt:
 
     def test_it_gives_the_artifact_that_was_never_recorded(self, storage: LocalStorage, artifact: Artifact) -> None:
         """To the last field."""
-        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), ())
-        assert adopt(storage, QUOTE_UNIT, None) == (artifact, (), ())
+        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), (), frozenset())
+        assert adopt(storage, QUOTE_UNIT, None) == (artifact, (), (), frozenset())
 
     @pytest.mark.parametrize(
         ("bid", "decimals"),
@@ -183,7 +183,7 @@ class TestAdopt:
         """Whichever columns of it are."""
         artifact = commit(storage, csv_of(rows_of(bid=bid)), numbers="decimal")
         assert footer(storage, PATH).decimals == decimals
-        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), ())
+        assert adopt(storage, QUOTE_UNIT, LISTED) == (artifact, (), (), frozenset())
 
     @pytest.mark.parametrize("decimals", [[], ["bid"], ["strike", "bid", "ask", "symbol"], ["flags"], "bid", 7, None])
     def test_a_footer_that_tells_of_other_decimals_is_refused(
@@ -304,14 +304,14 @@ class TestAdopt:
             assert adopt(storage, other, LISTED) is None
 
     @pytest.mark.usefixtures("artifact")
-    def test_a_file_of_other_columns_than_todays_is_refused(self, storage: LocalStorage, tmp_path: Path) -> None:
-        """Its schema version tells."""
+    def test_a_file_of_a_version_that_never_was_is_refused(self, storage: LocalStorage, tmp_path: Path) -> None:
+        """Its schema version tells; `test_versions` has those that were and those to come."""
         document = json.loads(pq.read_metadata(tmp_path / PATH).metadata[METADATA_KEY])
         buffer = io.BytesIO()
         table = pq.read_table(tmp_path / PATH, partitioning=None)
         with pq.ParquetWriter(buffer, table.schema) as writer:
             writer.write_table(table)
-            writer.add_key_value_metadata({METADATA_KEY: json.dumps({**document, "schema_version": 2})})
+            writer.add_key_value_metadata({METADATA_KEY: json.dumps({**document, "schema_version": 0})})
         put(storage, buffer.getvalue())
         assert adopt(storage, QUOTE_UNIT, LISTED) is None
 

@@ -56,7 +56,7 @@ def put(storage: Storage, rows: Sequence[Row], unit: Unit = QUOTE_UNIT, **change
     body = csv_of(rows)
     with (
         Sorter(Order.of(unit), memory) as sorter,
-        write(unit, storage, Encoding(**changes), provenance, clock, emit) as sink,
+        write(unit, storage, Encoding(**changes), lambda: provenance, clock, emit) as sink,
     ):
         checked = validate(parse(iter([body]), unit), unit, frozenset(CONTRACTS), sorter)
         return sink.commit(checked, accept_holes=True)
@@ -221,7 +221,7 @@ class TestEncodings:
         body = csv_of([a_row(GREEKS, CALL, 571, vega="0.1234567")])
         with (
             Sorter(Order.of(GREEKS_UNIT), SortMemory()) as sorter,
-            write(GREEKS_UNIT, storage, Encoding(**changes), a_provenance(), FakeClock(), events.append) as sink,
+            write(GREEKS_UNIT, storage, Encoding(**changes), a_provenance, FakeClock(), events.append) as sink,
         ):
             checked = validate(parse(iter([body]), GREEKS_UNIT), GREEKS_UNIT, frozenset(CONTRACTS), sorter)
             with pytest.raises(ShortReply):
@@ -272,7 +272,7 @@ class TestFailure:
     def test_leaving_without_a_commit_leaves_nothing(self, storage: LocalStorage, tmp_path: Path) -> None:
         """For whatever reason."""
         for reason in (ValueError, KeyboardInterrupt, SystemExit):
-            with pytest.raises(reason), write(QUOTE_UNIT, storage, Encoding(), a_provenance(), FakeClock()):
+            with pytest.raises(reason), write(QUOTE_UNIT, storage, Encoding(), a_provenance, FakeClock()):
                 raise reason
         assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
@@ -297,7 +297,7 @@ class TestFailure:
 
         with (
             Sorter(Order.of(QUOTE_UNIT), SortMemory()) as sorter,
-            write(QUOTE_UNIT, storage, Encoding(), a_provenance(), FakeClock()) as sink,
+            write(QUOTE_UNIT, storage, Encoding(), a_provenance, FakeClock()) as sink,
         ):
             body = csv_of(rows_of(CONTRACTS, REQUIRED))
             checked = validate(parse(iter([body]), QUOTE_UNIT), QUOTE_UNIT, None, sorter)

@@ -48,7 +48,7 @@ def stored(
     storage = LocalStorage(folder)
     with (
         Sorter(Order.of(unit), SortMemory()) as sorter,
-        write(unit, storage, Encoding(), a_provenance(dialect=dialect), FakeClock()) as sink,
+        write(unit, storage, Encoding(), lambda: a_provenance(dialect=dialect), FakeClock()) as sink,
     ):
         checked: Checked = validate(parse(pieces(body), unit, dialect), unit, listed, sorter)
         sink.commit(checked, accept_holes=True)

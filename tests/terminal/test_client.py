@@ -1,5 +1,6 @@
 """What each dataset is asked for with, in both dialects; and what comes contract by contract."""
 
+import itertools
 import socket
 from collections.abc import Callable, Mapping
 
@@ -176,12 +177,52 @@ def test_requests_are_the_documented_ones(name: str, interval: str, dialect: str
                 pass
             assert server.requests == []
         return
-    assert fetched(dialect, unit, lambda _: whole(b"header\r\n1,2\r\n"))[0] == expected
+    numbers = itertools.count()
+    assert fetched(dialect, unit, lambda _: whole(f"header\r\n1,{next(numbers)}\r\n".encode()))[0] == expected
 
 
 def test_every_dataset_has_a_documented_request() -> None:
     """A new one needs a line above."""
     assert {name for name, _ in REQUESTS} == set(DATASETS)
+
+
+class TestOrigin:
+    """The request that provenance names."""
+
+    @staticmethod
+    def told(dialect: str, unit: Unit, data: Callable[[str], bytes]) -> tuple[str, list[str]]:
+        """Return what is told of a reply that was read, and what was asked for beside lists."""
+        with serving(answering(data)) as server:
+            with DIALECTS[dialect](server.url).fetch(unit) as reply:
+                assert b"".join(reply.chunks())
+            sent = [request.split()[1] for request in server.requests]
+            return reply.provenance.request, [target for target in sent if target.partition("?")[0] not in LISTS]
+
+    @pytest.mark.parametrize("dialect", DIALECTS)
+    @pytest.mark.parametrize(("name", "interval"), REQUESTS, ids=map("-".join, REQUESTS))
+    def test_it_is_the_first_that_was_sent(self, name: str, interval: str, dialect: str) -> None:
+        """And can be sent again; if there were more, that is said."""
+        unit = unit_for(DATASETS[name], interval=interval)
+        if REQUESTS[name, interval][0 if dialect == "v3" else 1] is None:
+            return
+        numbers = itertools.count()
+        told, sent = self.told(dialect, unit, lambda _: whole(f"1,{next(numbers)}\r\n".encode()))
+        assert told == sent[0] + (f" (split by contract, {len(sent)} requests)" if len(sent) > 1 else "")
+
+    @pytest.mark.parametrize("dialect", DIALECTS)
+    def test_a_unit_that_was_too_large_is_told_to_be_split(self, dialect: str) -> None:
+        """The refused request is the first, and one of them."""
+        answers = iter([whole(b"", status="570 "), *(whole(f"1,{number}\r\n".encode()) for number in range(2))])
+        told, sent = self.told(dialect, unit_for(DATASETS["trade"]), lambda _: next(answers))
+        assert told == f"{sent[0]} (split by time, 3 requests)"
+
+    @pytest.mark.parametrize("dialect", DIALECTS)
+    def test_that_of_a_single_contract_is_its_own(self, dialect: str) -> None:
+        """It is no part of anything."""
+        with serving(answering(lambda _: whole(b"1,2\r\n"))) as server:
+            with DIALECTS[dialect](server.url).single(unit_for(DATASETS["trade"]), PUT) as reply:
+                assert b"".join(reply.chunks())
+            assert [reply.provenance.request] == [request.split()[1] for request in server.requests]
 
 
 class TestByContract:
@@ -253,19 +294,21 @@ class TestTooLarge:
     ) -> None:
         """The wildcard first, then one after the other."""
         dataset = DATASETS["eod"]
-        rows = rows_of((CALL,), dataset=dataset)
+        rows = {
+            expiration: rows_of((CALL._replace(expiration=expiration),), dataset=dataset)
+            for expiration in (TRADE_DATE, EXPIRATION)
+        }
 
         def data(target: str) -> bytes:
             if f"exp={wildcard}" in target or f"expiration={wildcard}" in target:
                 return whole(b"", status="570 ")
-            return whole(wire_csv(rows, dataset, dialect))
+            return whole(wire_csv(rows[EXPIRATION if day.format(19) in target else TRADE_DATE], dataset, dialect))
 
         asked, body = fetched(dialect, unit_for(dataset), data)
         name = "expiration" if dialect == "v3" else "exp"
         wanted = [wildcard, *(day.format(expiration.day) for expiration in (TRADE_DATE, EXPIRATION))]
         assert [target.split(f"{name}=")[1].split("&")[0] for target in asked] == wanted
-        header, _, cells = wire_csv(rows, dataset, dialect).partition(b"\r\n")
-        assert body == header + b"\r\n" + cells * 2
+        assert body == wire_csv([*rows[TRADE_DATE], *rows[EXPIRATION]], dataset, dialect)
 
     def test_a_report_of_v2_that_has_no_single_form_is_said_to_be_too_large(self) -> None:
         """Once the expiration alone is."""

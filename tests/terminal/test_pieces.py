@@ -33,6 +33,22 @@ def test_a_page_that_is_empty_or_cut_is_an_error(second: bytes) -> None:
         list(joined(bodies(HEADER + ROWS[0], second)))
 
 
+@pytest.mark.parametrize("header", [HEADER, b""], ids=["header again", "rows alone"])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_page_that_is_the_one_before_it_is_an_error(header: bytes, size: int) -> None:
+    """Byte for byte, with or without the line of column names: of ticks all would be there twice."""
+    texts = [HEADER + ROWS[0], header + ROWS[1] + ROWS[2], header + ROWS[1] + ROWS[2], header + ROWS[3]]
+    with pytest.raises(MalformedReply, match="Part 3 of the reply is the part before it once more"):
+        list(joined(bodies(*texts, size=size)))
+    with pytest.raises(MalformedReply, match="Part 2"):
+        list(joined(bodies(HEADER + ROWS[0], header + ROWS[0], size=size)))
+
+
+def test_pages_without_rows_may_follow_each_other() -> None:
+    """They repeat nothing."""
+    assert b"".join(joined(bodies(HEADER, HEADER, HEADER + ROWS[0], HEADER, HEADER))) == HEADER + ROWS[0]
+
+
 def test_each_body_is_read_before_the_next_is_asked_for() -> None:
     asked: list[int] = []
 

@@ -1,5 +1,6 @@
 """What is asked for at once, and how a request that is too large comes in parts that are the whole again."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from itertools import pairwise
@@ -10,11 +11,22 @@ from hypothesis import strategies as st
 
 from spxdata import Emulator
 from spxdata.emulator import Fault
-from spxdata.errors import NoData, TooLarge
+from spxdata.errors import CutOff, NoData, TooLarge
 from spxdata.model import Right, Unit
 from spxdata.schema import DATASETS
 from spxdata.terminal.asking import Line
-from spxdata.terminal.split import Asks, Bodies, Part, Window, by_contract, in_parts, is_chain_refused, whole_of
+from spxdata.terminal.split import (
+    Asked,
+    Asks,
+    Bodies,
+    Part,
+    Window,
+    bodies_of,
+    by_contract,
+    in_parts,
+    is_chain_refused,
+    whole_of,
+)
 from spxdata.terminal.v2 import V2Terminal
 from spxdata.terminal.v3 import V3Terminal
 from tests.builders import EXPIRATION, TRADE_DATE, FakeClock, a_unit
@@ -82,17 +94,83 @@ class TestTime:
         found = [ms for part in asked(part, is_longer(most)) for ms in range(part.window.first, part.window.last + 1)]
         assert found == list(range(100, 100 + length + 1))
 
-    def test_a_part_without_rows_is_none(self) -> None:
-        """That rows are missing would show as a hole."""
+
+class TestSilence:
+    """A part that is said to have no rows, of what is too much for one reply."""
+
+    @staticmethod
+    def silent(unit: Unit, says: Callable[[Part, int], bool]) -> tuple[list[Part], list[int]]:
+        """Return the parts that have rows, and how often each part was asked for.
+
+        Args:
+            unit: Whose parts.
+            says: Whether a part is said to have no rows when asked for a number of times.
+        """
+        asked: Counter[Part] = Counter()
+        came: list[Part] = []
 
         def bodies(part: Part) -> Bodies:
-            if part.window.first > whole.window.first:
+            asked[part] += 1
+            if part == whole or (part.step and part.window.last - part.window.first > 10_000_000):
+                raise TooLarge("570")
+            if says(part, asked[part]):
                 raise NoData("nothing here")
+            came.append(part)
             yield iter([b"row\n"])
 
-        whole = whole_of(a_unit(dataset="quote"))
-        asks = Asks(bodies, lambda _: (), lambda _, __: ())
-        assert len(list(in_parts(whole, asks))) == 1
+        whole = whole_of(unit)
+        list(bodies_of(whole, Asks(bodies, lambda _: EXPIRATIONS, lambda _, __: CONTRACTS)))
+        return came, list(asked.values())
+
+    units = pytest.mark.parametrize(
+        "unit",
+        [TRADES, a_unit(dataset="index_price", root="SPX", interval="tick", expiration=None), a_unit(dataset="quote")],
+        ids=lambda unit: unit.dataset,
+    )
+
+    @units
+    @pytest.mark.parametrize("struck", range(4))
+    def test_it_is_asked_for_once_more(self, unit: Unit, struck: int) -> None:
+        """And then has its rows, wherever it stands."""
+        parts, _ = self.silent(unit, lambda _, __: False)
+        came, asked = self.silent(unit, lambda part, times: part == parts[struck] and times == 1)
+        assert came == parts
+        assert sorted(asked) == [1] * 6 + [2]
+
+    @pytest.mark.parametrize("struck", range(4))
+    def test_a_stretch_of_a_grid_may_be_silent_twice(self, struck: int) -> None:
+        """It shows as a hole."""
+        unit = a_unit(dataset="quote")
+        parts, _ = self.silent(unit, lambda _, __: False)
+        came, _ = self.silent(unit, lambda part, _: part == parts[struck])
+        assert came == [part for part in parts if part != parts[struck]]
+
+    @pytest.mark.parametrize("struck", [[0], [1], [2], [3], [0, 1], [2, 3], [0, 2], [1, 2, 3]], ids=str)
+    def test_a_stretch_of_ticks_may_not(self, struck: list[int]) -> None:
+        """Nothing would show it: the attempt fails, and may be tried again."""
+        parts, _ = self.silent(TRADES, lambda _, __: False)
+        with pytest.raises(CutOff, match=r"too large for one reply, but sends nothing from \d\d:\d\d to \d\d:\d\d"):
+            self.silent(TRADES, lambda part, _: part in [parts[place] for place in struck])
+
+    def test_a_unit_that_is_silent_in_all_its_parts_is_none(self) -> None:
+        """As one that is silent as a whole."""
+        assert self.silent(TRADES, lambda _, __: True)[0] == []
+
+    def test_expirations_and_contracts_may_be_silent(self) -> None:
+        """The contract list tells what that means; expirations are asked for twice."""
+        came, asked = self.silent(EOD, lambda part, _: part.expiration == EXPIRATION)
+        assert ([part.expiration for part in came], asked) == ([TRADE_DATE], [1, 1, 2])
+
+    def test_what_was_asked_for_is_told(self) -> None:
+        """The first request and, if there were parts, what they were parts by and how many there were."""
+        whole = whole_of(TRADES)
+        asked = Asked(whole)
+        asked.note(whole, "/first")
+        assert str(asked) == "/first"
+        first, second = (whole._replace(window=half) for half in whole.window.halves(1))
+        for part in (first, second, second._replace(contract=CONTRACTS[0])):
+            asked.note(part, "/other")
+        assert str(asked) == "/first (split by time and contract, 4 requests)"
 
 
 class TestSmaller:

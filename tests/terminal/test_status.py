@@ -82,6 +82,7 @@ CASES = (
     Case("v2 v3", 302, "", errors.BadRequest, 3),
     Case("v2 v3", 204, "", errors.BadRequest, 3),
     Case("v2 v3", 101, "", errors.BadRequest, 3),
+    *(Case("v2 v3", status, "", errors.BadRequest, 3) for status in (666, 700, 888, 999)),
 )
 EACH = [(dialect, case) for case in CASES for dialect in case.dialects.split()]
 
@@ -107,7 +108,7 @@ def test_a_text_beside_the_point_does_not_make_an_outcome() -> None:
     assert type(error_for("v3", 500, "No data found for your request", "/x")) is errors.ServerFault
     assert type(error_for("v3", 400, "No data found for your request", "/x")) is errors.BadRequest
     assert type(error_for("v2", 400, "current-day data", "/x")) is errors.BadRequest
-    for status in {*range(100, 600)} - {200}:
+    for status in {*range(100, 1000)} - {200}:
         assert isinstance(error_for("v3", status, "", "/x"), TerminalError)
 
 

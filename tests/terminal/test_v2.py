@@ -90,6 +90,8 @@ def faulty(**fault: object) -> Emulator:
         ({"do": "no_data_200", "page": 2}, MalformedReply),
         ({"do": "zero_bytes", "page": 2}, MalformedReply),
         ({"do": "cut_last_row", "page": 2}, MalformedReply),
+        ({"do": "repeat_page", "page": 2}, MalformedReply),
+        ({"do": "status", "status": 570, "page": 2}, MalformedReply),
         ({"do": "no_data_200", "page": 1}, NoData),
         ({"do": "no_data_200", "page": 1, "colon": True}, NoData),
     ],
@@ -103,6 +105,19 @@ def test_an_end_between_pages_is_never_the_end_of_the_reply(fault: dict[str, obj
 
     with pytest.raises(error):
         read()
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_page_that_comes_twice_is_never_stored_twice(header: bool) -> None:
+    """Whether pages begin with the column names or not; the first page too."""
+    fault: dict[str, object] = {"do": "repeat_page", "page": 2, "dataset": "trade"}
+    unit = a_unit(dataset="trade", interval="tick", expiration=TRADE_DATE)
+    with (
+        Emulator(dialect="v2", page_rows=400, page_header=header, faults=[fault]) as emulator,
+        client(emulator.url).fetch(unit) as reply,
+        pytest.raises(MalformedReply, match="once more, byte for byte"),
+    ):
+        list(reply.chunks())
 
 
 def test_rights_are_canonical(both: Emulator) -> None:
