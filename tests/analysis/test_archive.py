@@ -8,18 +8,25 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 import spxdata
 from spxdata import Emulator, download
 from spxdata.analysis.archive import Archive, open_archive
 from spxdata.analysis.files import row_types
+from spxdata.catalog.sqlite import SqliteCatalog
+from spxdata.cli.group import cli
 from spxdata.errors import ChecksumMismatch, ConfigError
 from spxdata.flags import Flag
+from spxdata.layout import CATALOG
+from spxdata.model import Verdict
+from spxdata.pipeline.earlier import keep_earlier
 from spxdata.pipeline.read import frames
 from spxdata.schema import DATASETS
 from spxdata.storage.local import LocalStorage
 from tests.analysis.conftest import QUICK, START
+from tests.builders import NOW
 
 DAY = date(2024, 1, 16)
 UNCLEAN = int(Flag.SENTINEL | Flag.REPEATED | Flag.SUPERSEDED | Flag.OUT_OF_SESSION)
@@ -163,10 +170,6 @@ class TestWhatIsThere:
         assert "quote 1m SPXW: 2024-01-16 to 2024-01-17, 2 days" in repr(archive)
 
     def test_certificates_are_there_once_they_are_issued(self, copy: Path) -> None:
-        from click.testing import CliRunner
-
-        from spxdata.cli.group import cli
-
         with open_archive(copy) as archive:
             assert archive.coverage.is_empty()
             assert CliRunner().invoke(cli, ["coverage", "--data-dir", str(copy)]).exit_code == 0
@@ -179,11 +182,6 @@ class TestWhatIsThere:
         download(START, datasets=["quote"], max_dte=0, data_dir=tmp_path, terminal=terminal.url, environ=QUICK)
         with open_archive(tmp_path) as archive:
             assert archive.scan("quote", complete_only=True).collect().height > 0
-        from spxdata.catalog.sqlite import SqliteCatalog
-        from spxdata.layout import CATALOG
-        from spxdata.model import Verdict
-        from tests.builders import NOW
-
         catalog = SqliteCatalog(tmp_path / CATALOG)
         (status,) = catalog.days()
         catalog.end_day(status.day, Verdict.PARTIAL, None, NOW)
@@ -214,3 +212,25 @@ def test_nothing_found_is_an_empty_table(archive: Archive) -> None:
     found = archive.scan("eod").collect()
     assert found.is_empty()
     assert dict(found.schema) == row_types(DATASETS["eod"])
+
+
+def test_rows_of_an_earlier_moment_come_from_the_earlier_file(terminal: Emulator, tmp_path: Path) -> None:
+    """The vendor has revised a day, and both were kept: each moment has its own."""
+    download(START, datasets=["quote"], max_dte=0, data_dir=tmp_path, terminal=terminal.url, environ=QUICK)
+    with open_archive(tmp_path) as archive:
+        before = archive.scan("quote").collect()
+    catalog, storage = SqliteCatalog(tmp_path / CATALOG), LocalStorage(tmp_path)
+    (status,) = catalog.days()
+    (outcome,) = catalog.outcomes(status.day)
+    assert outcome.artifact
+    keep_earlier(catalog, storage, outcome.unit, outcome.artifact)
+    catalog.close()
+    with Emulator(seed=2) as revised:
+        download(
+            START, datasets=["quote"], max_dte=0, data_dir=tmp_path, terminal=revised.url, environ=QUICK, force=True
+        )
+    with open_archive(tmp_path) as now, open_archive(tmp_path, as_of=outcome.artifact.provenance.fetched_at) as then:
+        assert_frame_equal(then.scan("quote").collect(), before)
+        assert not now.scan("quote").collect().equals(before)
+    with open_archive(tmp_path, as_of="2020-01-01") as never:
+        assert never.scan("quote").collect().is_empty()
