@@ -12,6 +12,8 @@ from spxdata.sessions import FIRST_DAY, previous_trading_day, published
 
 #: What names a contract within a root.
 CONTRACT: Final = ("expiration", "strike", "right")
+#: How old the newest interest rate may be: longer than any run of days without one.
+_OF_LATE: Final = timedelta(days=14)
 
 
 class Moment(NamedTuple):
@@ -38,7 +40,7 @@ def rows_until(shelf: Shelf, moment: Moment, dataset: str, *, flags: object = "c
 
     Of the intervals that the archive has, the finest counts. A bar is there when it is over: its time is its beginning.
     """
-    for interval in shelf.intervals(dataset):
+    for interval in shelf.intervals(dataset, moment.day, moment.day):
         asked = wanted(
             dataset,
             interval=interval,
@@ -92,11 +94,11 @@ def index_price(shelf: Shelf, moment: Moment) -> float | None:
 
 
 def rate(shelf: Shelf, moment: Moment) -> float | None:
-    """Return the newest interest rate that was out, as a fraction; None if the archive has none.
+    """Return the newest interest rate that was out, as a fraction; None if the archive has none of late.
 
     The rate of a day is out at 10:00 the day after.
     """
-    asked = wanted("interest_rate", end=moment.day)
+    asked = wanted("interest_rate", start=moment.day - _OF_LATE, end=moment.day)
     held = [
         file.unit.trade_date for file in shelf.holding(asked) if published("rate", file.unit.trade_date) <= moment.at
     ]

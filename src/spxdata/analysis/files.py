@@ -1,7 +1,7 @@
 """Which files of an archive can hold what is wanted, and their rows as one lazy table."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
@@ -16,6 +16,7 @@ from spxdata.pipeline.earlier import earlier_files
 from spxdata.pipeline.parse import RIGHT, TYPES
 from spxdata.pipeline.read import footer, frames
 from spxdata.pipeline.trust import trusted
+from spxdata.pipeline.versions import OLDER, Table
 from spxdata.protocols import Catalog, Storage
 from spxdata.schema import DATASETS, FLAGS, STEP_MS, TRADE_DATE, Column, Dataset
 
@@ -57,15 +58,23 @@ class Shelf:
         storage: The archive's files.
         verify_on_read: Whether every byte must be as recorded, not only size and footer.
         as_of: The moment whose rows are wanted, where units have earlier files; None for the newest.
+        older: The versions of columns that are no more written.
     """
 
     def __init__(
-        self, catalog: Catalog, storage: Storage, *, verify_on_read: bool = False, as_of: datetime | None = None
+        self,
+        catalog: Catalog,
+        storage: Storage,
+        *,
+        verify_on_read: bool = False,
+        as_of: datetime | None = None,
+        older: Table = OLDER,
     ) -> None:
         self.catalog = catalog
         self._storage = storage
         self._verify = verify_on_read
         self._as_of = as_of
+        self._versions = older
         self._seen: dict[Artifact, tuple[str, Form]] = {}
 
     def holding(self, wanted: Wanted) -> tuple[Stored, ...]:
@@ -136,11 +145,11 @@ class Shelf:
 
     def older(self, path: str) -> pl.DataFrame:
         """Return the rows of a file of an older version, in today's columns."""
-        return pl.concat(frames(self._storage, path))
+        return pl.concat(frames(self._storage, path, older=self._versions))
 
-    def intervals(self, dataset: str) -> tuple[str, ...]:
-        """Return the intervals at which the archive has a dataset, the finest first."""
-        found = {status.day.interval for status in self.catalog.days() if status.day.dataset == dataset}
+    def intervals(self, dataset: str, start: date | None = None, end: date | None = None) -> tuple[str, ...]:
+        """Return the intervals at which the archive has a dataset between two trade dates, the finest first."""
+        found = {status.day.interval for status in self.catalog.days(start, end) if status.day.dataset == dataset}
         return tuple(sorted(found, key=lambda interval: STEP_MS.get(interval, 0)))
 
     def _earlier(self) -> Mapping[Unit, list[Artifact]]:
@@ -159,7 +168,9 @@ class Shelf:
     def _looked_at(self, file: Stored) -> tuple[str, Form]:
         known = self._seen.get(file.artifact)
         if known is None:
-            artifact = trusted(self.catalog, self._storage, file.artifact, verify_on_read=self._verify)
+            artifact = trusted(
+                self.catalog, self._storage, file.artifact, verify_on_read=self._verify, older=self._versions
+            )
             known = self._seen[file.artifact] = artifact.path, self._form(file.unit, artifact)
         return known
 

@@ -16,7 +16,9 @@ from spxdata.protocols import Catalog, Storage
 from spxdata.schema import FLAGS, TRADE_DATE, Column, Dataset
 
 
-def trusted(catalog: Catalog, storage: Storage, artifact: Artifact, *, verify_on_read: bool = False) -> Artifact:
+def trusted(
+    catalog: Catalog, storage: Storage, artifact: Artifact, *, verify_on_read: bool = False, older: Table = OLDER
+) -> Artifact:
     """Return an artifact whose file may be read: its size and footer are as recorded; a CSV file has no footer.
 
     A file that was replaced since its artifact was taken from the catalog is not refused: the new one is returned. An
@@ -27,19 +29,20 @@ def trusted(catalog: Catalog, storage: Storage, artifact: Artifact, *, verify_on
         storage: The archive's files.
         artifact: What the catalog said of the file.
         verify_on_read: Whether every byte must be as recorded, too.
+        older: The versions of columns that are no more written; files of them are as good as any.
 
     Raises:
         ChecksumMismatch: The file is not the one that was recorded.
         NewerVersion: A newer program wrote it.
     """
     unit = unit_of(original(artifact.path))
-    found = _refused(storage, unit, artifact, every_byte=verify_on_read)
+    found = _refused(storage, unit, artifact, older, every_byte=verify_on_read)
     if found is None:
         return artifact
     now = None if is_revision(artifact.path) else catalog.outcome(unit)
     if now and now.artifact and now.artifact != artifact:
         artifact = now.artifact
-        found = _refused(storage, unit, artifact, every_byte=verify_on_read)
+        found = _refused(storage, unit, artifact, older, every_byte=verify_on_read)
     if found is None:
         return artifact
     raise ChecksumMismatch(f"{found.path} is not what was stored: {found.what}.")
@@ -74,9 +77,9 @@ def compare(
     return Difference(found[0], artifact.path, found[1], unit) if found else None
 
 
-def _refused(storage: Storage, unit: Unit, artifact: Artifact, *, every_byte: bool) -> Difference | None:
+def _refused(storage: Storage, unit: Unit, artifact: Artifact, older: Table, *, every_byte: bool) -> Difference | None:
     """Return in what a file that is about to be read differs: size, then footer, then SHA-256 if that is asked for."""
-    found = compare(storage, unit, artifact, quick=True)
+    found = compare(storage, unit, artifact, quick=True, older=older)
     if found or not every_byte:
         return found
     try:
