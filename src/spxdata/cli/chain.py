@@ -52,10 +52,10 @@ def command(
     output: Path | None,
     **flags: str | None,
 ) -> None:
-    """Show the option chain as it was known at a MOMENT, such as 2024-01-16T10:30 (New York).
+    """Show the option chain as it was known at a moment.
 
-    One row per contract: quote, last price, volume so far, open interest, implied volatility and greeks, with where
-    each comes from; nothing in it was known later.
+    MOMENT is New York's, such as 2024-01-16T10:30. One row per contract: quote, last price, volume so far, open
+    interest, implied volatility and greeks, with where each comes from; nothing in it was known later.
     """
     from spxdata.analysis.archive import open_archive
 

@@ -26,7 +26,9 @@ def command(
     output: Path | None,
     **flags: str | None,
 ) -> None:
-    """Show a contract's history: all that the archive has of it, joined in time.
+    """Show a contract's history.
+
+    All that the archive has of it, joined in time:
 
     spxdata contract SPXW 2024-01-19 4750 C --start-date 2024-01-16
     """
