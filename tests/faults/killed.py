@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -60,9 +61,21 @@ def at_a_call(call: str, nth: int, world: World, folder: Path) -> int:
         return survived(terminal.url, folder, world)
 
 
+@contextmanager
+def heard(number: signal.Signals) -> Iterator[None]:
+    """Let processes that start meanwhile hear a signal, also where this suite itself runs under nohup."""
+    before = signal.getsignal(number)
+    if before is signal.SIG_IGN:  # which children would inherit
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 def told(number: signal.Signals, answers: int, world: World, folder: Path) -> int:
     """Stop the real command by a signal, while a reply is awaited: it ends as it says, and at once."""
-    with Emulator(replay=world.market, min_seconds=1.0) as terminal:
+    with Emulator(replay=world.market, min_seconds=1.0) as terminal, heard(number):
         process = subprocess.Popen(
             command(terminal.url, folder), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
         )
