@@ -12,9 +12,11 @@ LAST = date(2031, 12, 31)
 BOGUS = date(2088, 1, 16)
 
 ROOTS = ("SPX", "SPXW")
-#: Calendar days before its expiration from which a contract is listed.
+#: Calendar days before its expiration from which a contract is listed; real ones of December are for years.
 LISTED_FOR = 60
+DECEMBERS_LISTED_FOR = 400
 
+_DECEMBER = 12
 _MONDAY, _TUESDAY, _WEDNESDAY, _THURSDAY, _FRIDAY = range(5)
 #: First expiration of each weekday's weeklies.
 WEEKLIES_SINCE = {
@@ -47,9 +49,19 @@ class Expiration:
     last_day: date
     am_settled: bool
 
+    @property
+    def is_long_dated(self) -> bool:
+        """Whether it is listed for a year and more: the AM-settled one of December."""
+        return self.am_settled and self.day.month == _DECEMBER
+
+    @property
+    def listed_for(self) -> int:
+        """Calendar days before its date from which it is listed."""
+        return DECEMBERS_LISTED_FOR if self.is_long_dated else LISTED_FOR
+
     def session(self, day: date) -> hours.Session | None:
         """Give the minutes quoted on a day, or None where there are none."""
-        if not hours.is_trading_day(day) or day > self.last_day or (self.day - day).days > LISTED_FOR:
+        if not hours.is_trading_day(day) or day > self.last_day or (self.day - day).days > self.listed_for:
             return None
         return hours.session(day, expires_today=day == self.day)
 
@@ -68,7 +80,7 @@ def calendar(root: str) -> dict[date, Expiration]:
 def live(root: str, day: date) -> list[Expiration]:
     """Give the expirations of a root that are quoted on a day, nearest first."""
     found = calendar(root)
-    dates = [day + timedelta(days=ahead) for ahead in range(LISTED_FOR + 1)]
+    dates = [day + timedelta(days=ahead) for ahead in range(DECEMBERS_LISTED_FOR + 1)]
     return [found[date_] for date_ in dates if date_ in found and found[date_].session(day) is not None]
 
 

@@ -219,15 +219,21 @@ def _live(chain: str, root: str, day: date) -> list[date]:
     """Give the expirations of a root quoted on a day."""
     if not expirations.FIRST <= day <= expirations.LAST:
         return []
-    found = [expiration.day for expiration in expirations.live(root, day)]
-    return found[: SMALL[root]] if found and chain == "small" else found
+    found = expirations.live(root, day)
+    if found and chain == "small":  # the nearest ones, and those that are there all year
+        found = found[: SMALL[root]] + [far for far in found[SMALL[root] :] if far.is_long_dated]
+    return [expiration.day for expiration in found]
 
 
 @lru_cache(maxsize=4096)
 def _quoted_days(chain: str, root: str, expiration: date) -> tuple[date, ...]:
     """Give the days on which an expiration is quoted."""
-    since = expiration - timedelta(days=expirations.LISTED_FOR)
-    return tuple(day for day in _from(since, expirations.LISTED_FOR) if expiration in _live(chain, root, day))
+    known = expirations.calendar(root).get(expiration)
+    if known is None:
+        return ()
+    ahead = known.listed_for
+    since = expiration - timedelta(days=ahead)
+    return tuple(day for day in _from(since, ahead) if expiration in _live(chain, root, day))
 
 
 def _places(block: tuple[Contract, ...], chosen: frozenset[Contract]) -> Ints:
