@@ -221,7 +221,7 @@ class Wanted:
         days = pl.col("expiration") - pl.col("trade_date")
         parts: list[tuple[Chosen[Any] | None, pl.Expr]] = [
             (self.expiration, pl.col("expiration")),
-            (self.dte, days.dt.total_days()),
+            (self.dte, days.dt.total_days().cast(pl.Float64)),
             (self.right, pl.col("right").cast(pl.String)),
             (self.strike, pl.col("strike")),
             (self.delta, pl.col("delta")),
