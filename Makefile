@@ -53,7 +53,7 @@ sizes: $(READY) ## Store a full emulated day in every form, compare them, print 
 ticks: $(READY) ## Compare the memory that 2 and 20 million trades take (docs/performance.md)
 	$(BIN)/python scripts/tick_memory.py
 
-greeks: $(READY) ## Compare our greeks with fifty digits and with the vendor, and time them (docs/greeks.md)
+greeks: $(READY) ## Compare our greeks with fifty digits, the vendor and an emulated day; time them (docs/greeks.md)
 	$(BIN)/python scripts/greeks_figures.py
 
 places: $(READY) ## Measure how busy the account's places are kept (docs/performance.md)

@@ -12,10 +12,10 @@ DATE = "2024-01-16"
 COMMAND = [sys.executable, "-m", "spxdata"]
 
 
-def start_emulator(folder: Path, dialect: str = "v3") -> tuple[subprocess.Popen[bytes], str]:
+def start_emulator(folder: Path, dialect: str = "v3", chain: str = "full") -> tuple[subprocess.Popen[bytes], str]:
     """Start an emulated Terminal of its own process, and return it with its address."""
     port_file = folder / "port"
-    market = ["--dialect", dialect, "--chain", "full", "--seed", "1"]
+    market = ["--dialect", dialect, "--chain", chain, "--seed", "1"]
     command = [*COMMAND, "emulator", *market, "--port", "0", "--port-file", str(port_file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     if process.stdout is None or not process.stdout.readline():  # its first line comes once it listens

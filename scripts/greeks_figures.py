@@ -1,11 +1,14 @@
 """Compares our own greeks with fifty digits and with the vendor's rows, and times them (docs/greeks.md).
 
 COUNT options are drawn at random (default 100,000), a million are timed. The rows of the vendor are looked for in the
-folder SPXDATA_REFERENCE.
+folder SPXDATA_REFERENCE. Last comes the audit of an emulated day, whose greeks other code has computed: CHAIN is full
+(the default) or small.
 """
 
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from full_day import COMMAND, DATE, start_emulator
 from spxdata.analysis.black_scholes import DERIVATIVES, price
 from spxdata.analysis.greeks import COLUMNS, Conventions, greeks
 from spxdata.analysis.implied_vol import implied_volatility
@@ -203,8 +207,29 @@ def unsolved(reference: Path) -> None:
     print(f"Of the {len(names)} columns of those rows there differ: {different or 'none'}.")
 
 
+def audit(chain: str) -> bool:
+    """Print the audit of an emulated day; return whether its greeks agree with ours."""
+    print(f"\nspxdata audit-greeks of an emulated day, {chain} chain\n", flush=True)
+    with tempfile.TemporaryDirectory(prefix="spxdata-audit-") as name:
+        folder = Path(name)
+        archive = ["--data-dir", str(folder / "data")]
+        emulator, url = start_emulator(folder, chain=chain)
+        try:
+            datasets = ["--dataset", "greeks", "--dataset", "interest_rate"]
+            subprocess.run(
+                [*COMMAND, "download", "--date", DATE, *datasets, "--terminal", url, *archive, "--quiet"], check=True
+            )
+        finally:
+            emulator.terminate()
+            emulator.wait()
+        started = time.perf_counter()
+        code = subprocess.run([*COMMAND, "audit-greeks", *archive], check=False).returncode
+        print(f"\nIn {time.perf_counter() - started:.1f} s.")
+    return code == 0
+
+
 def main() -> int:
-    """Print all tables; fail if a volatility is outside its limit."""
+    """Print all tables; fail if a volatility is outside its limit, or a day does not agree."""
     right = accuracy(int(os.environ.get("COUNT", "100000")))
     speed()
     reference = (ROOT / os.environ.get("SPXDATA_REFERENCE", "../shared")).resolve()
@@ -212,7 +237,8 @@ def main() -> int:
         agreement(reference)
     else:
         print(f"\nNo rows of the vendor at {reference}: set SPXDATA_REFERENCE to their folder.")
-    return int(not right)
+    agrees = audit(os.environ.get("CHAIN", "full"))
+    return int(not (right and agrees))
 
 
 if __name__ == "__main__":

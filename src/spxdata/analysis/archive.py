@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import polars as pl
 
-from spxdata.analysis import chain, contract, smile
+from spxdata.analysis import audit, chain, contract, smile
 from spxdata.analysis.asof import Moment
+from spxdata.analysis.audit import Audit
 from spxdata.analysis.files import Shelf
 from spxdata.analysis.smile import Surface
 from spxdata.analysis.wanted import as_moment, wanted
@@ -326,6 +327,55 @@ class Archive:
             >>> archive.contract("SPXW 2024-01-19 4750 C", start="2024-01-16")  # doctest: +SKIP
         """
         return contract.history(self._shelf, contract.named(name), start=start, end=end, flags=flags)
+
+    def audit_greeks(
+        self,
+        datasets: str | Iterable[str] = (),
+        *,
+        start: date | str | None = None,
+        end: date | str | None = None,
+        root: str | None = None,
+        interval: str | None = None,
+        expiration: Any = None,  # noqa: ANN401 - as in scan
+        rate: float | None = None,
+        worst: int = 10,
+        by_expiration: bool = False,
+        flags: Flags = "clean",
+    ) -> Audit:
+        """Compare stored volatilities and greeks with our own, file by file.
+
+        Volatility and delta are computed from the mid cut to cents, every other greek at the volatility of its row, of
+        rows with 0 < implied_vol < 5, |iv_error| < 0.005 and a bid (docs/greeks.md).
+
+        Args:
+            datasets: Names of those with implied_vol; all that the archive has when left out.
+            start: First trade date (New York).
+            end: Last trade date, included.
+            root: SPXW or SPX; all that the archive has when left out.
+            interval: At which interval; all that the archive has when left out.
+            expiration: Expirations, as in `scan`.
+            rate: Continuous interest rate a year as a fraction; when left out the archive's newest up to each day, or
+                else the one that fits the rows.
+            worst: How many rows to name.
+            by_expiration: Whether agreement is told by expiration.
+            flags: As in `scan`.
+
+        Returns:
+            What was found: `agreement`, `rows`, `worst`, `unsound`, `rates`, `is_sound`; see
+            `spxdata.analysis.audit.Audit`.
+
+        Raises:
+            ConfigError: The archive has none of it, or a dataset has no volatilities.
+            ChecksumMismatch: A file is not the one that the catalog recorded.
+
+        Example:
+            >>> archive.audit_greeks("greeks", start="2024-01-16", end="2024-01-16").agreement  # doctest: +SKIP
+        """
+        choice = {"start": start, "end": end, "root": root, "expiration": expiration, "flags": flags}
+        names = [datasets] if isinstance(datasets, str) else list(datasets)
+        return audit.audit(
+            self._shelf, names, choice, interval=interval, rate=rate, worst=worst, by_expiration=by_expiration
+        )
 
     def sql(self, query: str) -> "duckdb.DuckDBPyRelation":
         """Return what a query gives, by DuckDB: one view per dataset, named like it. Needs the extra `duckdb`.

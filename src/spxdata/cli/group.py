@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "chain": "spxdata.cli.chain",
     "contract": "spxdata.cli.contract",
     "query": "spxdata.cli.query",
+    "audit-greeks": "spxdata.cli.audit_greeks",
     "datasets": "spxdata.cli.datasets",
     "doctor": "spxdata.cli.doctor",
     "sessions": "spxdata.cli.sessions",
