@@ -474,7 +474,7 @@ class Tally:
 
     @property
     def median(self) -> float | None:
-        """The middle of the differences, right to 5 %."""
+        """The middle of the differences, right to 5 % below a billion."""
         if not self.rows:
             return None
         place = int(np.searchsorted(np.cumsum(self._counts), (self.rows + 1) // 2))
