@@ -30,6 +30,8 @@ TABLE = [
     ("run('update', '--help')", HEAVY),
     ("run('verify', '--help')", HEAVY),
     ("run('coverage', '--help')", HEAVY),
+    ("run('convert', '--help')", HEAVY),
+    ("run('export', '--help')", HEAVY),
     ("run('sessions')", HEAVY),
     ("complete('spxdata ')", HEAVY),
     ("complete('spxdata download --dataset ')", HEAVY),

@@ -1,4 +1,4 @@
-"""Every block of Python in docs/reading.md runs, one after the other, on the archive that the page speaks of."""
+"""Every block of Python in the pages on reading runs, one after the other, on the archive that they speak of."""
 
 import re
 from pathlib import Path
@@ -12,12 +12,18 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DATASETS = ("greeks", "quote", "trade", "open_interest", "index_price")
 
 
+@pytest.mark.parametrize(("page", "least", "words"), [("reading.md", 5, "Archive('data')"), ("export.md", 2, "")])
 def test_the_page_s_code_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: str,
+    least: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """As it stands, in the folder of the archive."""
-    blocks = _BLOCK.findall((ROOT / "docs" / "reading.md").read_text())
-    assert len(blocks) > 4
+    blocks = _BLOCK.findall((ROOT / "docs" / page).read_text())
+    assert len(blocks) >= least
     with Emulator(seed=1, tier="professional", index_tier="value") as terminal:
         quick = {"SPXDATA_TERMINAL__PACING": "0"}
         download(
@@ -32,5 +38,5 @@ def test_the_page_s_code_runs(
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block, "docs/reading.md", "exec"), names)  # noqa: S102 - our own page
-    assert "Archive('data')" in capsys.readouterr().out
+        exec(compile(block, f"docs/{page}", "exec"), names)  # noqa: S102 - our own page
+    assert words in capsys.readouterr().out

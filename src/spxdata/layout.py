@@ -19,6 +19,8 @@ RUNS = f"{PRIVATE}/runs"
 ASIDE = f"{PRIVATE}/aside"
 #: Where rows lie that were fetched once more, until they are compared with the stored ones.
 REFETCHED = f"{PRIVATE}/refetched"
+#: Where files lie that were written in another encoding, until they are proved and take their places.
+CONVERTED = f"{PRIVATE}/converted"
 #: Folder of files that stay although newer rows of their units are stored. It lies beside the days' folders, and its
 #: files end with a moment: neither a folder of a day nor `*.parquet` at any depth leads to them.
 REVISIONS = ".revisions"

@@ -14,6 +14,7 @@ from spxdata.catalog.jsonfile import JsonCatalog
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.downloader import Download
 from spxdata.events import Emit, ignore
+from spxdata.integrity.convert import Conversion, convert
 from spxdata.integrity.coverage import Wanted
 from spxdata.integrity.revisions import Finding, Keep, Revisions, sample, stored_units
 from spxdata.integrity.sources import FoundSources
@@ -206,7 +207,7 @@ class Steps:
 class SteppedCatalog:
     """A catalog whose changes are steps."""
 
-    CHANGES = ("begin_day", "end_day", "interrupt_day", "withdraw", "record", "keep_documents")
+    CHANGES = ("begin_day", "end_day", "interrupt_day", "withdraw", "record", "keep_documents", "drop_documents")
 
     def __init__(self, inner: Catalog, steps: Steps) -> None:
         self._inner = inner
@@ -272,6 +273,11 @@ class SteppedStorage:
         self._steps(f"remove {path}")
         self._inner.remove(path)
 
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name."""
+        self._steps(f"move {to}")
+        self._inner.move(path, to)
+
     def sweep(self) -> tuple[str, ...]:
         """Remove what interrupted writers left."""
         return self._inner.sweep()
@@ -309,6 +315,17 @@ def check(
         )
         chosen = sample(stored_units(catalog, wanted or Wanted()), number, random.Random(seed))  # noqa: S311 - a choice
         return list(revisions.check(chosen))
+
+
+def converted(
+    folder: Path, encoding: Encoding, *, kind: str = "sqlite", steps: Steps | None = None
+) -> list[Conversion]:
+    """Give an archive's files an encoding."""
+    steps = steps or Steps()
+    storage: Any = SteppedStorage(LocalStorage(folder), steps)
+    with opened(folder, kind) as catalog:
+        stepped: Any = SteppedCatalog(catalog, steps)
+        return list(convert(stepped, storage, encoding, later()))
 
 
 def kept_earlier(archive: Archive, path: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from spxdata.errors import BrokenRule, Evidence
 from spxdata.integrity.clean import Kind, Leftover, clean, leftovers
-from spxdata.layout import ASIDE, QUARANTINE, REFETCHED, RUNS
+from spxdata.layout import ASIDE, CONVERTED, QUARANTINE, REFETCHED, RUNS
 from spxdata.observe.log import KEPT
 from spxdata.pipeline.quarantine import keep
 from spxdata.storage.local import LocalStorage
@@ -24,6 +24,7 @@ def storage(tmp_path: Path) -> LocalStorage:
         f"{ARTIFACT}.0f.partial",
         f".revisions/{ARTIFACT}~20240117T000000000000Z",
         f"{REFETCHED}/{ARTIFACT}",
+        f"{CONVERTED}/{ARTIFACT}",
         f"{ASIDE}/20240101T000000000000/{ARTIFACT}",
         f"{ASIDE}/20240117T000000000000/a\nb",
         f"{ASIDE}/of a user",
@@ -42,6 +43,7 @@ def test_what_is_left_over_is_told_by_kind_path_and_size(storage: LocalStorage) 
     assert leftovers(storage, NOW) == (
         Leftover(Kind.UNFINISHED, f"{ARTIFACT}.0f.partial", 5),
         Leftover(Kind.REFETCHED, f"{REFETCHED}/{ARTIFACT}", 5),
+        Leftover(Kind.CONVERTED, f"{CONVERTED}/{ARTIFACT}", 5),
         Leftover(Kind.LOG, f"{RUNS}/000.ndjson", 5),
         Leftover(Kind.LOG, f"{RUNS}/001.ndjson", 5),
     )

@@ -1,6 +1,7 @@
 """An archive to read from: rows of any dataset, chains, smiles, surfaces, contracts, SQL."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,17 @@ import polars as pl
 from spxdata.analysis import audit, chain, contract, smile
 from spxdata.analysis.asof import Moment
 from spxdata.analysis.audit import Audit
+from spxdata.analysis.export import (
+    FORMATS,
+    Asked,
+    Export,
+    Exported,
+    Target,
+    asked,
+    choice_of,
+    export,
+    require_outside,
+)
 from spxdata.analysis.files import Shelf
 from spxdata.analysis.smile import Surface
 from spxdata.analysis.wanted import as_moment, wanted
@@ -20,6 +32,7 @@ from spxdata.config import Settings, StorageSettings
 from spxdata.errors import ConfigError
 from spxdata.flags import Flag
 from spxdata.opening import kept_as, make_catalog, make_storage
+from spxdata.pipeline.difference import Checked
 
 if TYPE_CHECKING:
     import duckdb
@@ -400,6 +413,99 @@ class Archive:
 
         return ask(self._shelf, query)
 
+    def export(
+        self,
+        destination: str | Path,
+        *,
+        datasets: Iterable[str] = (),
+        format: str | None = None,  # noqa: A002 - the word that users know
+        start: date | str | None = None,
+        end: date | str | None = None,
+        root: str | None = None,
+        interval: str | None = None,
+        expiration: Any = None,  # noqa: ANN401 - as in scan
+        dte: Any = None,  # noqa: ANN401 - as in scan
+        right: str | None = None,
+        strike: Any = None,  # noqa: ANN401 - as in scan
+        delta: Any = None,  # noqa: ANN401 - as in scan
+        moneyness: Any = None,  # noqa: ANN401 - as in scan
+        times: Any = None,  # noqa: ANN401 - as in scan
+        flags: Flags = "clean",
+        complete_only: bool = False,
+        force: bool = False,
+        found: Callable[[Exported], None] = lambda _: None,
+        told: Callable[[Checked], None] = lambda _: None,
+    ) -> Export:
+        """Write the rows that `scan` gives as files for others, day by day; docs/export.md has the layout.
+
+        What is there already and would be the same is skipped: the same call goes on where another was stopped, and
+        brings a destination up to date. No file has its name before it is whole. Calls with other dates and datasets
+        add to what is there; another choice of rows needs another destination.
+
+        Args:
+            destination: A folder, or for duckdb a file; outside of the archive.
+            datasets: Their names; all that the archive has of these days when left out.
+            format: parquet, csv or arrow (a file a day), hive (Parquet in folders dataset=…/trade_date=…), or duckdb
+                (one file with a table per dataset; needs the extra `duckdb`). When left out duckdb for a name that
+                ends so, else parquet.
+            start: First trade date (New York).
+            end: Last trade date, included.
+            root: As in `scan`.
+            interval: The only interval wanted; all that the archive has of each dataset when left out.
+            expiration: As in `scan`.
+            dte: As in `scan`.
+            right: As in `scan`.
+            strike: As in `scan`.
+            delta: As in `scan`.
+            moneyness: As in `scan`.
+            times: As in `scan`.
+            flags: As in `scan`.
+            complete_only: Whether to leave out days whose verdict is not complete; they are removed if they were there.
+            force: Whether to begin anew, whatever is there.
+            found: Called with what came of each day.
+            told: Called with how far it is, before the first day and after each.
+
+        Returns:
+            What came of each day: `days`, of these `partial`, `rows`; and `exit_code`, 0 when all is there. Days with a
+            damaged file are named, and the rest goes on.
+
+        Raises:
+            ConfigError: Something of it is wrong, the destination has other files or an export of another choice, or
+                DuckDB is not there.
+            ArchiveBusy: Another process exports there.
+            StorageError: It cannot be written.
+
+        Example:
+            >>> archive.export("research", datasets=["greeks"], format="hive", dte=(0, 7))  # doctest: +SKIP
+        """
+        place = Path(destination)
+        form = format or ("duckdb" if place.suffix == ".duckdb" else "parquet")
+        if form not in FORMATS:
+            raise ConfigError(f"format: {form!r} is none.", hint=f"Say one of: {', '.join(FORMATS)}.")
+        require_outside(place, self._directory)
+        what = asked(
+            self._shelf,
+            datasets,
+            interval,
+            start=start,
+            end=end,
+            root=root,
+            expiration=expiration,
+            dte=dte,
+            right=right,
+            strike=strike,
+            delta=delta,
+            moneyness=moneyness,
+            times=times,
+            flags=flags,
+            complete_only=complete_only,
+        )
+        days = []
+        for one in export(self._shelf, what, _target(place, form, what, force=force), told):
+            days.append(one)
+            found(one)
+        return Export(place, form, tuple(days))
+
     @property
     def datasets(self) -> pl.DataFrame:
         """What the archive has: dataset, interval, root, first and last trade date, days, files, rows, bytes."""
@@ -523,6 +629,18 @@ class Archive:
         interest = chain.rate_of(self._shelf, at, rate)
         quotes = chain.chain(self._shelf, at, rate=interest)
         return smile.smile(quotes, chain.forwards_of(quotes, at, interest), axis), quotes
+
+
+def _target(place: Path, form: str, what: Asked, *, force: bool) -> AbstractContextManager[Target]:
+    """Return a destination that is to be opened."""
+    choice = choice_of(what.series[0], form)
+    if form == "duckdb":
+        from spxdata.analysis.export_duckdb import database
+
+        return database(place, choice, force=force)
+    from spxdata.analysis.export_folder import folder
+
+    return folder(place, form, choice, force=force)
 
 
 open = open_archive  # noqa: A001 - it is `spxdata.open` to users

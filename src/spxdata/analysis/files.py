@@ -114,6 +114,19 @@ class Shelf:
             return pl.LazyFrame(schema=row_types(wanted.dataset))
         return pl.concat(parts, how="vertical").filter(wanted.rows())
 
+    def frames(self, wanted: Wanted) -> Iterator[pl.DataFrame]:
+        """Yield the rows that are wanted as `scan` has them, a row group of a file at a time.
+
+        Raises:
+            ChecksumMismatch: A file is not the one that was recorded.
+            NewerVersion: A newer program wrote one.
+        """
+        columns, rows = list(row_types(wanted.dataset)), wanted.rows()
+        for file in self.holding(wanted):
+            path, _ = self._looked_at(file)
+            for frame in frames(self._storage, path, older=self._versions):
+                yield frame.select(columns).filter(rows)
+
     def parts(self, wanted: Wanted) -> tuple[Part, ...]:
         """Return the files that may hold some of what is wanted, neighbours of one form together.
 
@@ -151,6 +164,11 @@ class Shelf:
         """Return the intervals at which the archive has a dataset between two trade dates, the finest first."""
         found = {status.day.interval for status in self.catalog.days(start, end) if status.day.dataset == dataset}
         return tuple(sorted(found, key=lambda interval: STEP_MS.get(interval, 0)))
+
+    def datasets(self, start: date | None = None, end: date | None = None) -> tuple[str, ...]:
+        """Return the datasets that the archive has between two trade dates, in the order of their table."""
+        found = {status.day.dataset for status in self.catalog.days(start, end)}
+        return tuple(name for name in DATASETS if name in found)
 
     def _earlier(self) -> Mapping[Unit, list[Artifact]]:
         found: dict[Unit, list[Artifact]] = {}

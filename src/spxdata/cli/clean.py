@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 #: How several of a kind are called, where that is not the word with an s.
 _WORDS: Final[dict[str, tuple[str, str]]] = {
     "file of an unfinished check": ("file of an unfinished check", "files of unfinished checks"),
+    "file of an unfinished conversion": ("file of an unfinished conversion", "files of unfinished conversions"),
     "refused reply": ("file of refused replies", "files of refused replies"),
     "file set aside": ("file set aside", "files set aside"),
 }
 
 _EPILOG = """\
 \b
-What goes: unfinished files, those that a killed check for revisions had fetched, refused replies older than 30 days
-(or DAYS) or beyond 1 GB, all but the newest 100 run logs; with --older-than also what repair set aside. Files of the
-catalog and earlier files are never touched.
+What goes: unfinished files, those that a killed check for revisions had fetched or a killed conversion had written,
+refused replies older than 30 days (or DAYS) or beyond 1 GB, all but the newest 100 run logs; with --older-than also
+what repair set aside. Files of the catalog and earlier files are never touched.
 \b
 Exit codes: 0 done, 2 a wrong option or no archive, 5 the disk or the catalog failed, 6 another process writes.
 """

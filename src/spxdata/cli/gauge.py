@@ -153,19 +153,20 @@ class GaugeBar(Gauge):
         self._live.stop()
 
 
-def gauge(seconds: Seconds, *, silent: bool) -> Gauge:
+def gauge(seconds: Seconds, *, silent: bool, what: str = "Verifying") -> Gauge:
     """Return how to show how far it is, where the output goes.
 
     Args:
         seconds: Seconds from an arbitrary start.
         silent: Whether nothing but the result is wanted.
+        what: What is going on, in a word.
     """
     if silent:
-        return Gauge(seconds)
+        return Gauge(seconds, what)
     if sys.stderr.isatty():
         from rich.console import Console
 
         console = Console(stderr=True, highlight=False)
         if not console.is_dumb_terminal:
-            return GaugeBar(console, seconds, above=sys.stdout.isatty())
-    return GaugeLines(seconds)
+            return GaugeBar(console, seconds, what, above=sys.stdout.isatty())
+    return GaugeLines(seconds, what)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from spxdata.layout import ASIDE, PARTIAL, REFETCHED, RUNS
+from spxdata.layout import ASIDE, CONVERTED, PARTIAL, REFETCHED, RUNS
 from spxdata.observe.log import KEPT as KEPT_LOGS
 from spxdata.pipeline import quarantine
 from spxdata.protocols import Storage
@@ -21,6 +21,7 @@ class Kind(StrEnum):
 
     UNFINISHED = "unfinished file"
     REFETCHED = "file of an unfinished check"
+    CONVERTED = "file of an unfinished conversion"
     QUARANTINE = "refused reply"
     ASIDE = "file set aside"
     LOG = "run log"
@@ -57,6 +58,7 @@ def leftovers(storage: Storage, at: datetime, older_than: timedelta | None = Non
     return (
         *(Leftover(Kind.UNFINISHED, path, size) for path, size in storage.unfinished().items()),
         *_sized(storage, Kind.REFETCHED, storage.names(REFETCHED)),
+        *_sized(storage, Kind.CONVERTED, storage.names(CONVERTED)),
         *_sized(storage, Kind.QUARANTINE, refused),
         *_sized(storage, Kind.ASIDE, aside),
         *_sized(storage, Kind.LOG, logs),

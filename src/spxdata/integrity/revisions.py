@@ -10,11 +10,10 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import BinaryIO, Final, Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from spxdata.completeness import describe, verdict
@@ -24,16 +23,17 @@ from spxdata.errors import ChecksumMismatch, DataError, NoData, ShortReply, SpxD
 from spxdata.events import Event, plain
 from spxdata.integrity.coverage import Wanted
 from spxdata.integrity.row_changes import RowChanges, row_changes, with_values
-from spxdata.layout import PRIVATE, REFETCHED
+from spxdata.layout import REFETCHED
 from spxdata.model import Artifact, Outcome, Provenance, Unit
 from spxdata.pipeline.attempt import Edges, attempt
 from spxdata.pipeline.earlier import adopt_earlier, copy, keep_earlier
 from spxdata.pipeline.read import confirmed, frames
 from spxdata.plan import dated
-from spxdata.protocols import Catalog, Pending, Storage, Terminal
+from spxdata.protocols import Catalog, Terminal
 from spxdata.retry import Patience
 from spxdata.schema import DATASETS
 from spxdata.sessions import NEW_YORK
+from spxdata.storage.aside import Aside
 from spxdata.terminal.breaker import UNUSABLE, Breaker
 from spxdata.terminal.gate import Gate
 
@@ -166,7 +166,7 @@ class Revisions:
     ) -> None:
         self._catalog = catalog
         self._storage = edges.storage
-        self._aside = _Aside(edges.storage)
+        self._aside = Aside(edges.storage, REFETCHED)
         self._edges = replace(edges, storage=self._aside, emit=self._emit)
         self._subscriber = edges.emit
         self._clock = edges.clock
@@ -351,58 +351,3 @@ def way_of_asking(request: str) -> tuple[str, dict[str, str]]:
 def written(finding: Finding) -> str:
     """Return a finding as the JSON document that the catalog keeps."""
     return json.dumps({"version": VERSION, **plain(finding)})
-
-
-class _Aside:
-    """The archive's storage, where units' files go into a folder of their own; what is private stays where it is.
-
-    Args:
-        storage: The archive's.
-    """
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    def create(self, path: str) -> AbstractContextManager[Pending]:
-        """Begin a file."""
-        return self._storage.create(_aside(path))
-
-    def open(self, path: str) -> BinaryIO:
-        """Open a file for reading."""
-        return self._storage.open(_aside(path))
-
-    def size(self, path: str) -> int | None:
-        """Return a file's size in bytes, None if there is none."""
-        return self._storage.size(_aside(path))
-
-    def names(self, folder: str = "") -> tuple[str, ...]:
-        """Return the paths of all files below a folder of the archive."""
-        return self._storage.names(folder)
-
-    def remove(self, path: str) -> None:
-        """Remove a file."""
-        self._storage.remove(_aside(path))
-
-    def move(self, path: str, to: str) -> None:
-        """Give a file another name."""
-        self._storage.move(_aside(path), _aside(to))
-
-    def unfinished(self) -> dict[str, int]:
-        """Return what interrupted writers left unfinished."""
-        return self._storage.unfinished()
-
-    def address(self, path: str) -> str:
-        """Return where other programs find a file."""
-        return self._storage.address(_aside(path))
-
-    def free(self) -> int:
-        """Return how many bytes are free."""
-        return self._storage.free()
-
-    def sweep(self) -> tuple[str, ...]:
-        """Remove what interrupted writers left unfinished."""
-        return self._storage.sweep()
-
-
-def _aside(path: str) -> str:
-    return path if path.startswith(f"{PRIVATE}/") else f"{REFETCHED}/{path}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 import polars as pl
@@ -11,7 +12,7 @@ from spxdata.completeness import describe
 from spxdata.errors import ShortList, ShortReply
 from spxdata.events import Emit, StoredAsFloat, ignore, plain
 from spxdata.layout import path_of
-from spxdata.model import Artifact, Provenance, Unit
+from spxdata.model import Artifact, Contract, Provenance, Unit
 from spxdata.pipeline.content import ContentHash
 from spxdata.pipeline.csv_file import CsvFile
 from spxdata.pipeline.hashing import HashingFile
@@ -124,7 +125,7 @@ class Sink:
         dataset = DATASETS[self.unit.dataset]
         content = ContentHash(dataset)
         count = 0
-        for frame in _regroup(checked.rows(rows.see), self.encoding.row_group_rows):
+        for frame in regrouped(checked.rows(rows.see), self.encoding.row_group_rows):
             content.update(frame)
             count += frame.height
             rows.write(frame)
@@ -138,16 +139,7 @@ class Sink:
             raise ShortReply(f"The reply ended cleanly but lacks {describe(missing)}.")
         created_at = self.clock.now()
         provenance = self.origin()
-        rows.finish(
-            {
-                "unit": plain(self.unit),
-                "schema_version": dataset.version,
-                "content_hash": content.hexdigest(),
-                "empty": plain(sorted(checked.empty)),
-                "created_at": plain(created_at),
-                "provenance": plain(provenance),
-            }
-        )
+        rows.finish(document(self.unit, content.hexdigest(), checked.empty, created_at, provenance))
         return Artifact(
             path=self.path,
             rows=count,
@@ -168,6 +160,28 @@ def open_rows(file: HashingFile, unit: Unit, encoding: Encoding) -> Rows:
         return CsvFile(file, DATASETS[unit.dataset])
     codec = encoding.compression, encoding.level
     return ParquetFile(file, unit, codec, decimals=encoding.numbers == "decimal")
+
+
+def document(
+    unit: Unit, content_hash: str, empty: Iterable[Contract], created_at: datetime, provenance: Provenance
+) -> dict[str, object]:
+    """Return what a file says of itself, where its format has a place for it.
+
+    Args:
+        unit: Whose rows it holds.
+        content_hash: Of these rows.
+        empty: Contracts of which the Terminal said, asked for each alone, that they have no rows.
+        created_at: When the file was written (aware).
+        provenance: Where the rows come from.
+    """
+    return {
+        "unit": plain(unit),
+        "schema_version": DATASETS[unit.dataset].version,
+        "content_hash": content_hash,
+        "empty": plain(sorted(empty)),
+        "created_at": plain(created_at),
+        "provenance": plain(provenance),
+    }
 
 
 @contextmanager
@@ -194,7 +208,7 @@ def write(
         yield Sink(unit, path, pending, encoding, origin, clock, emit)
 
 
-def _regroup(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+def regrouped(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
     """Yield frames of exactly `rows` rows, the last one of fewer."""
     waiting: list[pl.DataFrame] = []
     count = 0
