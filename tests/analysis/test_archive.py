@@ -60,6 +60,8 @@ def test_a_scan_without_conditions_has_all_rows_of_all_files(name: str, archive:
         ({"end": DAY}, pl.col("trade_date") == DAY),
         ({"root": "spxw", "expiration": "2024-01-18"}, pl.col("expiration") == date(2024, 1, 18)),
         ({"dte": (0, 1)}, (pl.col("expiration") - pl.col("trade_date")).dt.total_days() <= 1),
+        ({"dte": 1}, (pl.col("expiration") - pl.col("trade_date")).dt.total_days() == 1),
+        ({"dte": [0, 2]}, (pl.col("expiration") - pl.col("trade_date")).dt.total_days().is_in([0, 2])),
         ({"right": "put"}, pl.col("right") == "PUT"),
         ({"strike": (4700, 4750)}, pl.col("strike").is_between(4700, 4750)),
         ({"strike": [4700, 4800]}, pl.col("strike").is_in([4700.0, 4800.0])),
