@@ -6,6 +6,8 @@ READY := .venv/.ready
 DEMO_DIR ?= demo-data
 COUNT ?= 100000
 SEED ?= 1
+# A warning, such as a link that leads nowhere, is an error.
+SITE := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs site
 export SPXDATA_REFERENCE ?= ../shared
 
 .DEFAULT_GOAL := help
@@ -26,19 +28,20 @@ demo: $(READY) ## Download three trading days from an emulated Terminal and look
 test: $(READY) ## Run the tests (coverage floor 90 %), real data included where SPXDATA_REFERENCE has it
 	$(BIN)/python -m pytest
 
-check: $(READY) ## Lint, types, import contract, generated documentation, lock
+check: $(READY) ## Lint, types, import contract, documentation and its links, lock
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/make_docs.py --check
+	$(SITE)
 	@if grep -n '://' requirements.lock; then echo 'requirements.lock: no URL may stand in it' >&2; exit 1; fi
 
 wheel-test: $(READY) ## Build the wheel and run the tests against it, with src out of the way
 	rm -rf dist build/wheel-test
 	$(BIN)/python -m hatchling build -t wheel -d dist
 	mkdir -p build/wheel-test
-	cp -R tests scripts docs .env.example README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile requirements.lock build/wheel-test
+	cp -R tests scripts docs examples .env.example README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile requirements.lock build/wheel-test
 	$(PYTHON) -m venv build/wheel-test/.venv
 	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
@@ -69,9 +72,11 @@ lock: $(READY) ## Pin the newest dependencies with their hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade \
 	  --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
 
-docs: $(READY) ## Write the generated parts of the documentation
+docs: $(READY) ## Write the generated parts of the documentation, and build its site in site/
 	$(BIN)/python scripts/make_docs.py
+	$(SITE)
+	@echo 'site/index.html'
 
 clean: ## Remove .venv, caches and demo data
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist build $(DEMO_DIR)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist build site $(DEMO_DIR)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,15 +7,17 @@ explained by hand in docs/errors.md is checked for being there: each code has a 
 import ast
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
 import api_examples
+import api_reference
 import spxdata
 from spxdata import flags, schema
 from spxdata.cli import templates
+from spxdata.cli.errors import EXIT_CODES
 from spxdata.cli.group import cli
 from spxdata.config import SETTINGS
 from spxdata.errors import SpxDataError
@@ -27,6 +29,7 @@ SOURCE = Path(spxdata.__file__).parent  # the installed package: the tests run i
 FILES = (
     "README.md",
     "docs/api-examples.md",
+    "docs/api.md",
     "docs/cli.md",
     "docs/data.md",
     "docs/errors.md",
@@ -67,16 +70,22 @@ def where() -> str:
 
 def commands() -> str:
     """Return the help of every command."""
-    parts = []
-    context = click.Context(cli, info_name="spxdata")
-    for name in ("", *cli.list_commands(context)):
-        command = cli.get_command(context, name) if name else cli
+    parts = [
+        f"## {context.command_path}\n\n```text\n{context.command.get_help(context)}\n```"
+        for context in command_contexts()
+    ]
+    return "\n\n".join(parts)
+
+
+def command_contexts() -> Iterator[click.Context]:
+    """Yield a context for the group and one for each command, as it runs in the group: -h comes from there."""
+    group = cli.make_context("spxdata", [], resilient_parsing=True, max_content_width=100, terminal_width=100)
+    yield group
+    for name in cli.list_commands(group):
+        command = cli.get_command(group, name)
         if command is None:
             raise SystemExit(f"no command {name}")
-        info = f"spxdata {name}".strip()
-        text = command.get_help(click.Context(command, info_name=info, max_content_width=100, terminal_width=100))
-        parts.append(f"## {info}\n\n```text\n{text}\n```")
-    return "\n\n".join(parts)
+        yield click.Context(command, info_name=name, parent=group)
 
 
 def datasets() -> str:
@@ -233,7 +242,18 @@ def ending_table() -> str:
     return table(("what ended the run", "event", "level"), rows)
 
 
+def exit_codes() -> str:
+    """Return what the exit codes mean, and which errors end with them."""
+    rows = [
+        (str(code), words, ", ".join(f"`{name}`" for name, kind in errors().items() if kind.exit_code == code))
+        for code, words in EXIT_CODES.items()
+    ]
+    return table(("code", "means", "errors that end with it"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "api": api_reference.text,
+    "exit-codes": exit_codes,
     "api-examples": api_examples.text,
     "dataset-list": dataset_list,
     "where": where,

@@ -26,12 +26,6 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         _ = spxdata.nonsense
 
 
-def test_the_call_that_downloads_documents_every_parameter() -> None:
-    documentation = inspect.getdoc(spxdata.download) or ""
-    for parameter in inspect.signature(spxdata.download).parameters:
-        assert f"{parameter}:" in documentation
-
-
 @pytest.mark.parametrize("module", ["config", "flags", "layout", "retry"])
 def test_examples_in_docstrings_are_true(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"spxdata.{module}"))

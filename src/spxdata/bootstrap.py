@@ -189,7 +189,7 @@ def download(
         StorageError: The disk or the catalog failed.
 
     Example:
-        >>> summary = download("2024-01-16", data_dir="data")  # doctest: +SKIP
+        >>> summary = spxdata.download("2024-01-16", datasets=["greeks"], max_dte=3)  # doctest: +SKIP
         >>> summary.days[0].verdict  # doctest: +SKIP
         <Verdict.COMPLETE: 'complete'>
     """

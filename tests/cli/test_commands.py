@@ -114,6 +114,11 @@ def test_dry_run_writes_nothing(run: Run, terminal: dict[str, str], folder: Path
     assert not list(folder.iterdir())
 
 
+def test_dry_run_of_a_dataset_that_is_a_file_a_day_says_so(run: Run, terminal: dict[str, str]) -> None:
+    screen = run(*DAY, "--dataset", "open_interest", "--dry-run", **terminal)
+    assert "✓ Would fetch 2024-01-16 SPXW open_interest: one file of the day\n" in screen.out
+
+
 def test_json_of_a_download(run: Run, terminal: dict[str, str]) -> None:
     """With --json stdout is one object a line and nothing else, without the noise of bytes and attempts."""
     screen = run(*RANGE, "--json", **terminal)

@@ -62,8 +62,8 @@ def open_archive(
         StorageError: It cannot be read.
 
     Example:
-        >>> with open_archive("data") as archive:  # doctest: +SKIP
-        ...     archive.chain("2024-01-16 10:30", expiration="2024-01-19")
+        >>> with spxdata.open("data") as opened:  # doctest: +SKIP
+        ...     opened.chain("2024-01-16 10:30", expiration="2024-01-19")
     """
     settings = Settings(storage=StorageSettings(data_directory=Path(data_dir)))
     if kept_as(settings) is None:
@@ -75,7 +75,7 @@ def open_archive(
 
 
 class Archive:
-    """An archive, open for reading; see `open_archive`. Any thread may use it, also under a running event loop."""
+    """An archive, open for reading; see `spxdata.open`. Any thread may use it, also under a running event loop."""
 
     def __init__(self, settings: Settings, *, verify_on_read: bool = False, as_of: datetime | None = None) -> None:
         self._directory = settings.storage.data_directory
@@ -131,7 +131,7 @@ class Archive:
             ChecksumMismatch: A file is not the one that the catalog recorded.
 
         Example:
-            >>> archive.scan("greeks", start="2024-01-02", dte=(0, 7), right="PUT").collect()  # doctest: +SKIP
+            >>> archive.scan("greeks", start="2024-01-16", dte=(0, 7), right="PUT").collect()  # doctest: +SKIP
         """
         return self._shelf.scan(
             wanted(
@@ -610,8 +610,8 @@ class Archive:
         """Return what the archive has, in a few lines."""
         lines = [f"Archive({str(self._directory)!r})"]
         lines += [
-            f"  {one['dataset']} {one['interval']} {one['root']}: {one['first']} to {one['last']}, {one['days']} days, "
-            f"{one['rows']:,} rows in {one['files']:,} files"
+            f"  {one['dataset']} {one['interval']} {one['root']}: {one['first']} to {one['last']}, "
+            f"{_counted(one['days'], 'day')}, {_counted(one['rows'], 'row')} in {_counted(one['files'], 'file')}"
             for one in self.datasets.iter_rows(named=True)
         ]
         return "\n".join(lines)
@@ -641,6 +641,10 @@ def _target(place: Path, form: str, what: Asked, *, force: bool) -> AbstractCont
     from spxdata.analysis.export_folder import folder
 
     return folder(place, form, choice, force=force)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 open = open_archive  # noqa: A001 - it is `spxdata.open` to users

@@ -172,6 +172,10 @@ def cut(values: npt.ArrayLike, digits: int = VENDOR_DIGITS) -> Floats:
     """Cut numbers to some digits after the point, toward 0, as the vendor does.
 
     What is within a millionth of the next step counts as there: 0.0003 is stored as slightly less, and stays.
+
+    Args:
+        values: Numbers of any unit.
+        digits: Digits after the point that stay.
     """
     scale = 10.0**digits
     return np.trunc(np.round(np.asarray(values, dtype=np.float64) * scale, 6)) / scale + 0.0

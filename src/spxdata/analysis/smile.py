@@ -98,8 +98,9 @@ class Surface:
         grid: dte, years, log_moneyness, implied_vol, total_variance; null outside of what is quoted.
         calendar: Points at which a later expiration has less total variance than the one before: expiration,
             next_expiration, log_moneyness, amount (how much less).
-        butterfly: Neighbouring strikes whose prices are not convex: expiration, strike, amount (dollars that buying the
-            wings and selling the middle brings), executable (whether bids and asks allow it, not only mids).
+        butterfly: Neighbouring strikes whose prices are not convex: expiration, right, strike, amount
+            (dollars that buying the wings and selling the middle brings), executable (whether bids and asks allow it,
+            not only mids).
     """
 
     grid: pl.DataFrame

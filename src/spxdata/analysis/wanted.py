@@ -218,10 +218,10 @@ class Wanted:
 
     def rows(self) -> pl.Expr:
         """Return the expression of the rows that are wanted, of files that may hold some."""
-        days = pl.col("expiration") - pl.col("trade_date")
+        days = (pl.col("expiration") - pl.col("trade_date")).dt.total_days().cast(pl.Float64)  # as choices are
         parts: list[tuple[Chosen[Any] | None, pl.Expr]] = [
             (self.expiration, pl.col("expiration")),
-            (self.dte, days.dt.total_days().cast(pl.Float64)),
+            (self.dte, days),
             (self.right, pl.col("right").cast(pl.String)),
             (self.strike, pl.col("strike")),
             (self.delta, pl.col("delta")),

@@ -231,7 +231,9 @@ def _would(plan: DayPlanned, clock: SystemClock) -> str:
         return f"⏳ Would skip {name}: {publication(plan.day)}"
     if not plan.units:
         return f"→ Would skip {name}: nothing to fetch"
-    expirations = [str(unit.expiration) for unit in plan.units]
+    expirations = [str(unit.expiration) for unit in plan.units if unit.expiration]
+    if not expirations:
+        return f"✓ Would fetch {name}: one file of the day"
     span = expirations[0] if len(expirations) == 1 else f"{expirations[0]} to {expirations[-1]}"
     there = f", {plan.skipped:,} already there" if plan.skipped else ""
     return f"✓ Would fetch {name}: {counted(len(plan.units), 'expiration')} ({span}){there}"
