@@ -11,7 +11,7 @@ SITE := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree
 export SPXDATA_REFERENCE ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check wheel-test full-day sizes ticks greeks places faults fuzz lock docs clean
+.PHONY: help demo test check wheel-test full-day sizes ticks greeks places year faults fuzz lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ ticks: $(READY) ## Compare the memory that 2 and 20 million trades take (docs/pe
 
 greeks: $(READY) ## Compare our greeks with fifty digits, the vendor and an emulated day; time them (docs/greeks.md)
 	$(BIN)/python scripts/greeks_figures.py
+
+year: $(READY) ## Ask a year's archive, and its CSV form, what researchers ask (docs/performance.md)
+	$(BIN)/python -m bench.year
 
 places: $(READY) ## Measure how busy the account's places are kept (docs/performance.md)
 	$(BIN)/python scripts/places.py
