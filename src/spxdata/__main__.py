@@ -1,11 +1,16 @@
 """The entry point: `spxdata`, and `python -m spxdata`."""
 
+import gc
 import io
 import sys
+
+#: Objects after which garbage is looked for: modules and contract lists are tens of thousands that all stay.
+_GARBAGE_EVERY = 50_000
 
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(_GARBAGE_EVERY, *gc.get_threshold()[1:])
     from spxdata.cli.group import cli
 
     for stream in (sys.stdout, sys.stderr):

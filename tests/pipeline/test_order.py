@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxdata.errors import DiskFull, StorageError
-from spxdata.pipeline.order import GROUP_ROWS, RUN_BYTES, Order, Sorter, SortMemory, series_rows, sorted_run
+from spxdata.pipeline.order import GROUP_ROWS, RUN_BYTES, SHORTEST, Order, Sorter, SortMemory, stretches
 from spxdata.pipeline.parse import RIGHT
 from tests.builders import a_unit
 
@@ -80,9 +80,10 @@ def sorted_groups(
     rows: int = GROUP_ROWS,
     order: Order = KEY,
     run_bytes: int = RUN_BYTES,
+    shortest: int = SHORTEST,
 ) -> list[list[tuple[Any, ...]]]:
     """Return the groups that come out of a sorter."""
-    with Sorter(order, SortMemory(limit), Spills(), run_bytes) as sorter:
+    with Sorter(order, SortMemory(limit), Spills(), run_bytes, shortest) as sorter:
         for part in parts:
             sorter.add(part)
         return [group.rows() for group in sorter.groups(rows)]
@@ -221,7 +222,7 @@ class TestOneSeries:
 
     def test_all_rows_are_one_series(self) -> None:
         """With an empty key."""
-        assert series_rows(frame([(5.0, "PUT", 1)] * 3), INDEX) == {(): 3}
+        assert stretches([frame([(5.0, "PUT", 1)] * 3)], INDEX) == {(): [(0, 0, 3, (1,), (1,))]}
 
 
 @pytest.mark.parametrize(
@@ -370,8 +371,40 @@ class TestHeld:
         assert list(sorter.held()) == []
 
 
-def test_contracts_are_counted_in_their_order() -> None:
-    """Strike first, calls before puts."""
-    rows: list[Line] = [(5.0, "PUT", 570), (4.0, "PUT", 570), (5.0, "CALL", 570), (5.0, "PUT", 571)]
-    counts = series_rows(sorted_run(frame(rows), KEY), KEY)
-    assert [(*key, count) for key, count in counts.items()] == [(4.0, 1, 1), (5.0, 0, 1), (5.0, 1, 2)]
+class TestStretches:
+    """Rows of one series that follow each other: putting these in order is sorting, as long as each is in order."""
+
+    @given(lines, splits, limits, st.integers(1, 50), st.sampled_from([KEY, TICKS, INDEX, INDEX_TICKS]))
+    def test_the_way_does_not_matter(
+        self, rows: list[Line], borders: list[int], limit: int, group: int, order: Order
+    ) -> None:
+        """Groups are the same whether stretches are put in order wherever they can be, or nowhere."""
+        parts = batches(rows, borders)
+        ours, theirs = (sorted_groups(parts, limit, group, order, shortest=shortest) for shortest in (0, 10**9))
+        assert [row for part in ours for row in part] == [row for part in theirs for row in part]
+
+    @given(st.permutations(range(12)), splits, limits, st.integers(1, 50))
+    def test_contracts_in_any_order_are_put_in_order(
+        self, contracts: list[int], borders: list[int], limit: int, group: int
+    ) -> None:
+        """Each of them whole and in the order of its minutes, as replies are."""
+        rows: list[Line] = [
+            (4.0 + one // 2, ("CALL", "PUT")[one % 2], minute) for one in contracts for minute in range(570, 573)
+        ]
+        groups = sorted_groups(batches(rows, borders), limit, group, shortest=0)
+        assert [row for part in groups for row in part] == in_order(rows)
+
+    def test_where_rows_of_a_contract_are_not_in_order_there_is_no_such_way(self) -> None:
+        """Of ticks there is: they have no order but that of their arrival."""
+        rows = frame([(5.0, "PUT", 571), (5.0, "PUT", 570)])
+        assert stretches([rows], KEY) is None
+        assert stretches([rows], TICKS) == {(5.0, 1): [(0, 0, 2, (), ())]}
+
+    def test_each_knows_where_it_is_and_where_it_begins_and_ends(self) -> None:
+        """By series, in the order in which they arrived."""
+        rows: list[Line] = [(5.0, "PUT", 570), (5.0, "PUT", 571), (4.0, "PUT", 570), (5.0, "CALL", 570)]
+        assert stretches([frame(rows), frame([]), frame(rows[:1])], KEY) == {
+            (5.0, 1): [(0, 0, 2, (570,), (571,)), (2, 0, 1, (570,), (570,))],
+            (4.0, 1): [(0, 2, 1, (570,), (570,))],
+            (5.0, 0): [(0, 3, 1, (570,), (570,))],
+        }

@@ -1,5 +1,5 @@
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from spxdata.errors import CutOff, DataError, MalformedReply, SchemaDrift
 from spxdata.model import Unit
-from spxdata.pipeline.parse import BATCH_BYTES, LINE_LIMIT, RIGHT, TIME, Batch, blocks, parse
-from spxdata.schema import DATASETS, Dataset
+from spxdata.pipeline.parse import BATCH_BYTES, FORMS, LINE_LIMIT, RIGHT, TIME, Batch, _canonical, blocks, parse
+from spxdata.schema import DATASETS, Dataset, Form, wire
 from spxdata.sessions import NEW_YORK
 from tests.builders import a_unit
 
@@ -540,3 +540,36 @@ def test_the_recorded_greeks_parse(reference: Path) -> None:
     frame = parsed([body], unit)
     assert frame.height == body.count(b"\n") - 1
     assert frame["lambda"][1] == 2.6965
+
+
+class TestEachCellOnce:
+    """Days and times repeat from contract to contract: each different cell is read once."""
+
+    @given(
+        st.lists(st.sampled_from([*range(570, 576), 975]), min_size=1, max_size=30),
+        st.sampled_from(["", ".000", ".5", ".123456"]),
+        st.sampled_from(["v3", "v2"]),
+        st.booleans(),
+    )
+    def test_it_is_what_reading_every_cell_gives(
+        self, minutes: list[int], fraction: str, dialect: str, one_day: bool
+    ) -> None:
+        """In both dialects; in v2, whose times are on the day of another column, on one day and on several."""
+        dataset, sent = GREEKS, wire(GREEKS, dialect)
+        cells: dict[Form, Callable[[int], object]] = {
+            Form.TEXT: lambda _: "SPXW",
+            Form.ISO_DAY: lambda n: f"2024-01-{16 + n % 3:02}",
+            Form.COMPACT_DAY: lambda n: f"2024011{6 if one_day else 6 + n % 3}",
+            Form.ISO_TIME: lambda n: f"2024-01-16T{n // 60:02}:{n % 60:02}:00{fraction}",
+            Form.MS_OF_DAY: lambda n: n * 60_000,
+            Form.INTEGER: lambda n: n,
+            Form.NUMBER: lambda n: n / 100,
+            Form.TENTH_CENTS: lambda n: n * 1000,
+            Form.RIGHT_WORD: lambda n: ("CALL", "PUT")[n % 2],
+            Form.RIGHT_LETTER: lambda n: "CP"[n % 2],
+        }
+        raw = pl.DataFrame(
+            [pl.Series(c.name, [cells[c.form](n) for n in minutes], FORMS[c.form][0]) for c in sent.columns]
+        )
+        different = {name: raw[name].unique() for name in raw.columns}
+        assert _canonical(raw, different, dataset, sent, {}).equals(_canonical(raw, {}, dataset, sent, {}))

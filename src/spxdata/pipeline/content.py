@@ -9,7 +9,10 @@ it. Columns of ours, such as flags, are left out: a new rule must not look like 
 
 import hashlib
 import sys
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from spxdata.schema import Column, Dataset, Kind
@@ -41,30 +44,36 @@ class ContentHash:
         return f"{VERSION}:{total.hexdigest()}"
 
 
-def _bytes(values: pl.Series, column: Column) -> bytes:
+def _bytes(values: pl.Series, column: Column) -> bytes | memoryview:
     match column.kind:
         case Kind.NUMBER:
-            plain = values.cast(pl.Float64).fill_nan(float("nan"))
-            if values.null_count():
-                return _with_nulls(plain)
+            return _little_endian(_alike(values.cast(pl.Float64)))
         case Kind.TEXT:
-            return str((values.cast(pl.String) + "\n").str.join("").item()).encode()
+            return b"".join(_lines(values))
         case Kind.DATE:
-            plain = values.cast(pl.Date).to_physical()
+            return _little_endian(values.cast(pl.Date).to_physical().to_numpy())
         case Kind.TIME | Kind.INTEGER:
-            plain = values.to_physical().cast(pl.Int64)
-    return _little_endian(plain)
+            return _little_endian(values.to_physical().cast(pl.Int64).to_numpy())
 
 
-def _with_nulls(values: pl.Series) -> bytes:
-    """Return numbers' bytes, with a mark that no number has where there is none."""
-    array = (values.fill_null(0.0).to_numpy() + 0.0).astype("<f8").view("<u8").copy()
-    array[values.is_null().to_numpy()] = _NULL
-    return array.tobytes()
+def _lines(values: pl.Series) -> Iterator[bytes]:
+    """Yield texts, each with a line feed after it; of those that repeat, as many at once."""
+    runs = values.rle().struct.unnest()
+    for length, text in zip(runs["len"].to_list(), runs["value"].cast(pl.String).to_list(), strict=True):
+        if text is not None:
+            yield f"{text}\n".encode() * length
 
 
-def _little_endian(values: pl.Series) -> bytes:
-    array = values.to_numpy()
-    if array.dtype.kind == "f":
-        array = array + 0.0  # turns minus zero into zero; polars leaves an addition of zero out, numpy does it
-    return (array if sys.byteorder == "little" else array.byteswap()).tobytes()
+def _alike(values: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return numbers so that equal ones have equal bytes, with a mark that no number has where there is none."""
+    if values.is_nan().any():
+        values = values.fill_nan(float("nan"))
+    # an addition turns minus zero into zero; polars leaves one of zero out
+    numbers: np.ndarray[Any, np.dtype[np.float64]] = values.fill_null(0.0).to_numpy() + 0.0
+    if values.null_count():
+        numbers.view(np.uint64)[values.is_null().to_numpy()] = _NULL
+    return numbers
+
+
+def _little_endian(array: np.ndarray[Any, Any]) -> memoryview:
+    return np.ascontiguousarray(array if sys.byteorder == "little" else array.byteswap()).data

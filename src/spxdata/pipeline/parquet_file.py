@@ -26,9 +26,13 @@ _ARROW: Final[Mapping[Kind, pa.DataType]] = {
     Kind.NUMBER: pa.float64(),
 }
 
-# How columns are encoded; the rest is left to a dictionary, and to plain values where that gets too large. Measured:
-# docs/performance.md.
-_ENCODINGS: Final[Mapping[Kind, str]] = {Kind.TIME: "DELTA_BINARY_PACKED", Kind.INTEGER: "BYTE_STREAM_SPLIT"}
+# How columns are encoded; texts, days and numbers that repeat have a dictionary, and plain values where that gets too
+# large. Measured: docs/performance.md.
+_ENCODINGS: Final[Mapping[Kind, str]] = {
+    Kind.TIME: "DELTA_BINARY_PACKED",
+    Kind.INTEGER: "BYTE_STREAM_SPLIT",
+    Kind.NUMBER: "PLAIN",
+}
 _DECIMAL_ENCODING: Final = "BYTE_STREAM_SPLIT"
 _DICTIONARY_BYTES: Final = 16 * 1024
 
@@ -132,6 +136,6 @@ class ParquetFile:
         )
 
     def _encoding(self, column: Column) -> str | None:
-        if column.name in self._decimals:
-            return None if column.repeats else _DECIMAL_ENCODING
-        return _ENCODINGS.get(column.kind)
+        if column.repeats:
+            return None
+        return _DECIMAL_ENCODING if column.name in self._decimals else _ENCODINGS.get(column.kind)

@@ -1,10 +1,12 @@
 """Bytes to batches: the reply's CSV, read by column name and compared with the pinned columns."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, NoReturn
 
+import numpy as np
 import polars as pl
 
 from spxdata.errors import Evidence, MalformedReply, SchemaDrift
@@ -12,7 +14,7 @@ from spxdata.model import Right, Unit
 from spxdata.schema import DATASETS, V2_DATE, Dataset, Form, Kind, Wire, WireColumn, wire
 
 #: Bytes of a batch: large enough that per-batch costs vanish, small enough for several at once in memory.
-BATCH_BYTES: Final = 16 * 1024 * 1024
+BATCH_BYTES: Final = 4 * 1024 * 1024
 #: An honest line has some 200 bytes; without a limit an endless one would fill the memory.
 LINE_LIMIT: Final = 1024 * 1024
 #: New York's wall clock; canonical type of all timestamps.
@@ -31,6 +33,9 @@ TYPES: Final[Mapping[Kind, pl.DataType]] = {
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
 #: How a time must end: polars reads a 60th second as the next minute, and leaves out what is finer than a microsecond.
 _TIME_END: Final = r":[0-5][0-9](\.[0-9]{1,6}0*)?$"
+_LINE_END: Final = ord("\n")
+#: Bytes that stay in the processor's cache while line ends are counted.
+_COUNTED_AT_ONCE: Final = 256 * 1024
 #: How files begin that polars unpacks by itself: gzip, zlib, zstd.
 _PACKED: Final = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"\x28\xb5\x2f\xfd")
 #: Characters of a day, without hyphens and with them.
@@ -114,6 +119,22 @@ FORMS: dict[Form, tuple[pl.DataType | type[pl.DataType], Callable[[WireColumn], 
     Form.RIGHT_LETTER: (pl.String, _letter),
 }
 
+#: Forms whose cells repeat from contract to contract and take long to read: days and times.
+_REPEATING: Final = frozenset({Form.ISO_DAY, Form.COMPACT_DAY, Form.ISO_TIME, Form.MS_OF_DAY})
+
+#: By form, which cells would be read as another day or time than was written, and what is said of them.
+_OTHER_MOMENTS: Final[Mapping[Form, tuple[Callable[[pl.Series], pl.Series], str]]] = {
+    Form.COMPACT_DAY: (lambda cells: cells.str.len_bytes() != _DAY_DIGITS, "other than eight digits"),
+    Form.MS_OF_DAY: (
+        lambda cells: ~cells.is_between(0, _DAY_MS, closed="left"),
+        "milliseconds that are none of a day",
+    ),
+    Form.ISO_TIME: (
+        lambda cells: ~cells.str.contains(_TIME_END),
+        "no second of a minute, or a fraction finer than a microsecond",
+    ),
+}
+
 #: What else v3 has sent: days without hyphens, or with a space before them. Slower, so only where the usual way fails.
 _ELSE: dict[Form, Callable[[WireColumn], pl.Expr]] = {Form.ISO_DAY: _any_day}
 
@@ -133,52 +154,68 @@ def parse(chunks: Iterator[bytes], unit: Unit, dialect: str = "v3") -> Iterator[
     """
     dataset = DATASETS[unit.dataset]
     sent = wire(dataset, dialect)
-    lines = blocks(chunks)
-    first = next(lines, b"")
-    header, _, rest = first.partition(b"\n")
+    header, rows = _header(chunks)
     columns = _columns(header, sent)
-    evidence = Evidence(header=header + b"\n", batch=rest, first_row=0)
-    for block in _after(rest, lines):
+    evidence = Evidence(header=header + b"\n", batch=b"", first_row=0)
+    for block in blocks(rows, header=evidence.header):
         evidence = replace(evidence, batch=block)
         frame = _read(block, columns, dataset, sent, evidence)
         yield Batch(frame, evidence)
         evidence = replace(evidence, first_row=evidence.first_row + frame.height)
 
 
-def blocks(chunks: Iterator[bytes], size: int = BATCH_BYTES) -> Iterator[bytes]:
+def blocks(chunks: Iterator[bytes], size: int = BATCH_BYTES, header: bytes = b"") -> Iterator[bytes]:
     """Regroup chunks into blocks of whole lines of about `size` bytes.
+
+    Args:
+        chunks: Lines as they arrive.
+        size: Bytes of a block.
+        header: The line before them, for evidence.
 
     Raises:
         MalformedReply: The last line has no end, or a line has none within reason.
     """
-    pending = bytearray()
+    pending: list[bytes] = []
+    held = unended = 0  # bytes that wait, and those of them after the last line end
     for chunk in chunks:
-        pending += chunk
-        if len(pending) < size:
-            continue
-        end = pending.rfind(b"\n") + 1
-        if len(pending) - end > max(LINE_LIMIT, size):
-            raise MalformedReply(f"A line has no end after {len(pending) - end:,} bytes.", evidence=_raw(pending[end:]))
-        if end:
-            yield bytes(pending[:end])
-            del pending[:end]
-    if not pending:
-        return
-    if not pending.endswith(b"\n"):
-        cut = bytes(pending[pending.rfind(b"\n") + 1 :])
-        raise MalformedReply(f"The last row is cut: it ends {cut[-40:]!r} without a line end.", evidence=_raw(pending))
-    yield bytes(pending)
+        pending.append(chunk)
+        held += len(chunk)
+        end = chunk.rfind(b"\n") + 1
+        unended = len(chunk) - end if end else unended + len(chunk)
+        if unended > max(LINE_LIMIT, size):
+            cut = b"".join(pending)[held - unended :]
+            raise MalformedReply(f"A line has no end after {unended:,} bytes.", evidence=_raw(cut, header))
+        if held >= size and end:  # joined once, when it is whole: a copy of all bytes is time, too
+            pending[-1] = chunk[:end]
+            yield b"".join(pending)
+            pending, held = [chunk[end:]], unended
+    last = b"".join(pending)
+    if last and not last.endswith(b"\n"):
+        cut = last[last.rfind(b"\n") + 1 :]
+        raise MalformedReply(
+            f"The last row is cut: it ends {cut[-40:]!r} without a line end.", evidence=_raw(last, header)
+        )
+    if last:
+        yield last
 
 
-def _raw(data: bytes | bytearray) -> Evidence:
+def _raw(data: bytes, header: bytes = b"") -> Evidence:
     """Return evidence of a reply whose lines cannot be told apart; an endless line is kept in part."""
-    return Evidence(header=b"", batch=bytes(data[-BATCH_BYTES:]), first_row=0)
+    return Evidence(header=header, batch=data[-BATCH_BYTES:], first_row=0)
 
 
-def _after(rest: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
-    if rest:
-        yield rest
-    yield from lines
+def _header(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first line without its end, and the chunks after it."""
+    opening = bytearray()
+    for chunk in chunks:
+        opening += chunk
+        if b"\n" in chunk or len(opening) > LINE_LIMIT:
+            break
+    if opening and b"\n" not in opening:
+        header = next(blocks(itertools.chain((bytes(opening),), chunks)))  # which says what is wrong with it
+        raise MalformedReply("The first line has no end within reason.", evidence=_raw(header))
+    header, _, rest = bytes(opening).partition(b"\n")
+    return header, itertools.chain((rest,) if rest else (), chunks)
 
 
 def _columns(header: bytes, sent: Wire) -> tuple[WireColumn, ...]:
@@ -205,33 +242,72 @@ def _read(
             has_header=False,
             schema={column.name: FORMS[column.form][0] for column in columns},
             extra_columns="raise",
-        )
+        ).rechunk()  # which costs less than what comes saves by it
     except pl.exceptions.PolarsError as error:
         raise MalformedReply(f"A row cannot be read: {_words(error)}", evidence=evidence) from error
-    lines = block.count(b"\n")
+    lines = _lines(block)
     if raw.height != lines:
         raise MalformedReply(f"{lines:,} lines became {raw.height:,} rows.", evidence=evidence)
     _refuse_gaps(raw, evidence)
-    _refuse_other_moments(raw, columns, evidence)
+    different = {c.name: raw[c.name].unique() for c in columns if c.form in _REPEATING}
+    _refuse_other_moments(raw, different, columns, evidence)
     try:
-        frame = _canonical(raw, dataset, sent, {})
+        frame = _canonical(raw, different, dataset, sent, {})
     except pl.exceptions.PolarsError:
         try:
-            frame = _canonical(raw, dataset, sent, _ELSE)
+            frame = _canonical(raw, different, dataset, sent, _ELSE)
         except pl.exceptions.PolarsError as error:
             raise MalformedReply(f"A value cannot be read: {_words(error)}", evidence=evidence) from error
     _refuse_far_days(frame, evidence)
     return frame
 
 
+def _lines(block: bytes) -> int:
+    """Return how many lines a block has; `bytes.count` takes four times as long where ends are so near each other."""
+    signs = np.frombuffer(block, np.uint8)
+    pieces = (signs[start : start + _COUNTED_AT_ONCE] for start in range(0, len(signs), _COUNTED_AT_ONCE))
+    return sum(int(np.count_nonzero(piece == _LINE_END)) for piece in pieces)
+
+
 def _canonical(
-    raw: pl.DataFrame, dataset: Dataset, sent: Wire, instead: Mapping[Form, Callable[[WireColumn], pl.Expr]]
+    raw: pl.DataFrame,
+    different: Mapping[str, pl.Series],
+    dataset: Dataset,
+    sent: Wire,
+    instead: Mapping[Form, Callable[[WireColumn], pl.Expr]],
 ) -> pl.DataFrame:
     """Return rows in canonical order and types; a column that the dialect does not send is null."""
     found = {
-        c.canonical: instead.get(c.form, FORMS[c.form][1])(c).alias(c.canonical) for c in sent.columns if c.canonical
+        c.canonical: _converted(raw, different, c, instead.get(c.form, FORMS[c.form][1])(c)).alias(c.canonical)
+        for c in sent.columns
+        if c.canonical
     }
-    return raw.select(found.get(c.name, pl.lit(None, TYPES[c.kind]).alias(c.name)) for c in dataset.columns)
+    for column in dataset.columns:
+        if column.name not in found:
+            found[column.name] = pl.Series(column.name, [None], TYPES[column.kind]).new_from_index(0, raw.height)
+    return pl.DataFrame([found[name] for name in dataset.names])
+
+
+def _converted(
+    raw: pl.DataFrame, different: Mapping[str, pl.Series], column: WireColumn, canonical: pl.Expr
+) -> pl.Series:
+    """Return a column in canonical type; where cells repeat, each different one is read once.
+
+    Args:
+        raw: What was read.
+        different: The different cells of columns that repeat.
+        column: Which one.
+        canonical: How its cells become canonical, maybe together with those of other columns.
+    """
+    beside = [name for name in canonical.meta.root_names() if name != column.name]
+    if column.name not in different or any(len(different[name]) != 1 for name in beside):
+        return raw.select(canonical).to_series()
+    cells, mine = raw[column.name], different[column.name]
+    same = (different[name].new_from_index(0, len(mine)) for name in beside)
+    read = pl.DataFrame([mine, *same]).select(canonical).to_series()
+    if len(read) == 1:
+        return read.new_from_index(0, len(cells))
+    return cells.replace_strict(mine, read, return_dtype=read.dtype)
 
 
 def _refuse_gaps(frame: pl.DataFrame, evidence: Evidence) -> None:
@@ -250,27 +326,21 @@ def _refuse_gaps(frame: pl.DataFrame, evidence: Evidence) -> None:
     )
 
 
-def _refuse_other_moments(frame: pl.DataFrame, columns: tuple[WireColumn, ...], evidence: Evidence) -> None:
+def _refuse_other_moments(
+    raw: pl.DataFrame, different: Mapping[str, pl.Series], columns: tuple[WireColumn, ...], evidence: Evidence
+) -> None:
     """Refuse what would be read as another day or time than was written.
 
     2024119 would be a day in November; milliseconds may lead out of what a date can be; 10:00:60 would be 10:01, and
     a fraction of nine digits would lose three.
     """
     for column in columns:
-        cells = frame[column.name]
-        if column.form is Form.COMPACT_DAY:
-            wrong, what = cells.str.len_bytes() != _DAY_DIGITS, "other than eight digits"
-        elif column.form is Form.MS_OF_DAY:
-            wrong, what = ~cells.is_between(0, _DAY_MS, closed="left"), "milliseconds that are none of a day"
-        elif column.form is Form.ISO_TIME:
-            wrong, what = (
-                ~cells.str.contains(_TIME_END),
-                "no second of a minute, or a fraction finer than a microsecond",
-            )
-        else:
+        known = _OTHER_MOMENTS.get(column.form)
+        if known is None:
             continue
-        if wrong.any():
-            _refuse_row(column.name, what, wrong, evidence)
+        is_other, what = known
+        if is_other(different[column.name]).any():
+            _refuse_row(column.name, what, is_other(raw[column.name]), evidence)
 
 
 def _refuse_far_days(frame: pl.DataFrame, evidence: Evidence) -> None:

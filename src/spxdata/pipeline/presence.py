@@ -1,8 +1,11 @@
 """Which points of which contract are there, taken from sorted rows piece by piece."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from spxdata.completeness import Presence, presence_step
@@ -10,6 +13,7 @@ from spxdata.model import Contract, Right, Unit
 from spxdata.schema import DATASETS, TICK
 from spxdata.sessions import NEW_YORK
 
+_Numbers = np.ndarray[Any, np.dtype[Any]]
 _Runs = tuple[tuple[int, int], ...]
 _CONTRACT = ("expiration", "strike", "right")
 
@@ -59,35 +63,43 @@ class PresenceTaker:
 
     def _stretches(self, frame: pl.DataFrame, step: int) -> Iterator[tuple[Contract | None, _Runs, float]]:
         """Yield each series' stretches within some rows, and its last ask."""
-        point = (pl.col(self._time) - pl.lit(self._midnight)).dt.total_milliseconds().alias("point")
+        since = pl.col(self._time) - pl.lit(self._midnight)
+        point = frame.select(since.dt.total_milliseconds()).to_series().to_numpy()
         if self._ticks:  # a tick stands for its minute
             point = point // step * step
-        ask = pl.col("ask") if self._asks else pl.lit(0.0).alias("ask")
-        rows = frame.lazy().select(*self._names, point, ask)
+        follows = np.zeros(frame.height, bool)
         # a new stretch begins where a series does, and where the point is neither the next one nor a repeat
-        follows = pl.col("point").diff()
-        follows = follows.over(self._names) if self._names else follows
-        begins = follows.is_between(0, step).fill_null(value=False).not_()
-        first_of = [pl.col(name).first() for name in self._names]
-        worth = pl.col("ask").filter((pl.col("ask") > 0) & (pl.col("point") <= self._required_close))
-        runs = (
-            rows.with_columns(run=begins.cum_sum())
-            .group_by("run", maintain_order=True)
-            .agg(
-                *first_of,
-                pl.col("point").first().alias("first"),
-                pl.col("point").last().alias("last"),
-                worth.last().alias("asked"),
-            )
-            .collect()
+        follows[1:] = (point[1:] >= point[:-1]) & (point[1:] <= point[:-1] + step)
+        for name in self._names:
+            values = frame[name].to_physical().to_numpy()
+            follows[1:] &= values[1:] == values[:-1]
+        starts = np.flatnonzero(~follows)
+        ends = np.append(starts[1:], frame.height)[: len(starts)] - 1
+        asked = self._last_asks(frame, point, starts, ends)
+        runs = zip(
+            frame[starts].select(self._names).iter_rows() if self._names else itertools.repeat(()),
+            point[starts].tolist(),
+            point[ends].tolist(),
+            asked,
+            strict=False,
         )
         whole: dict[Contract | None, tuple[list[tuple[int, int]], float]] = {}
-        for _, *values, first, last, asked in runs.iter_rows():
-            key = self._key(tuple(values))
+        for series, first, last, ask in runs:
+            key = self._key(series)
             stretches, before = whole.get(key, ([], 0.0))
-            whole[key] = ([*stretches, (first, last)], asked or before)
+            whole[key] = ([*stretches, (first, last)], ask or before)
         for key, (stretches, last_ask) in whole.items():
             yield key, tuple(stretches), last_ask
+
+    def _last_asks(self, frame: pl.DataFrame, point: _Numbers, starts: _Numbers, ends: _Numbers) -> list[float]:
+        """Return each stretch's last ask above 0, up to the last required point; 0 if there is none."""
+        if not self._asks or not frame.height:
+            return [0.0] * len(starts)
+        asks = frame["ask"].fill_null(0.0)
+        is_asked = (asks > 0).to_numpy() & (point <= self._required_close)
+        latest = np.maximum.accumulate(np.where(is_asked, np.arange(frame.height), -1))[ends]
+        last_asks: list[float] = np.where(latest >= starts, asks.to_numpy()[latest], 0.0).tolist()
+        return last_asks
 
     def _key(self, values: tuple[object, ...]) -> Contract | None:
         match values:

@@ -5,10 +5,11 @@ flagged; what never occurs in real data (another day, a negative price, one key 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
 from spxdata.completeness import expected
@@ -21,6 +22,8 @@ from spxdata.sessions import NEW_YORK, session
 #: Tick grid of quoted prices in cents, by root: below 3.00 dollars, and from there on.
 TICKS: dict[str, tuple[int, int]] = {"SPX": (5, 10), "SPXW": (5, 10)}
 _TICK_BORDER = 3.0
+#: Less than this part of a tick is none: what is left of a price's decimals in its float.
+_TICK_PART = 1e-7
 
 Severity = Literal["flag", "fail"]
 #: `row`: looks at one row. `key`: looks at a row and the one before it, once rows are sorted by their key.
@@ -37,6 +40,8 @@ class Facts:
     closes: datetime
     listed: frozenset[Contract] | None
     expected: frozenset[Contract] | None
+    #: The expressions of rules that were asked for, by scope and severity: a reply has many batches.
+    built: dict[tuple[str, str], list[tuple["Rule", pl.Expr]]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def rows(self) -> Rows:
@@ -75,6 +80,7 @@ class Rule:
         needs: Columns it reads; datasets that lack one are not held to it.
         broken: From the facts to an expression that is true where the rule is broken; None if it cannot apply.
         flag: The bit it sets, of rules that flag.
+        twins: Whether only a row with the key of the one before it can break it.
     """
 
     name: str
@@ -83,6 +89,7 @@ class Rule:
     needs: tuple[str, ...]
     broken: Callable[[Facts], pl.Expr | None]
     flag: Flag | None = None
+    twins: bool = False
 
     def applies(self, dataset: Dataset) -> bool:
         """Tell whether a dataset has the columns this rule reads."""
@@ -100,9 +107,11 @@ _COUNTED = (
 
 
 def _another_day(facts: Facts) -> pl.Expr:
-    name = facts.dataset.dated
-    day = pl.col(name).dt.date() if name in facts.dataset.of(Kind.TIME) else pl.col(name)
-    return day != facts.unit.trade_date
+    name, day = facts.dataset.dated, facts.unit.trade_date
+    if name not in facts.dataset.of(Kind.TIME):
+        return pl.col(name) != day
+    midnight, next_midnight = (datetime.combine(one, time(), NEW_YORK) for one in (day, day + timedelta(days=1)))
+    return pl.col(name).is_between(pl.lit(midnight), pl.lit(next_midnight), closed="left").not_()
 
 
 def _off_grid(facts: Facts) -> pl.Expr | None:
@@ -162,12 +171,11 @@ def _off_tick(facts: Facts) -> pl.Expr | None:
     ticks = TICKS.get(facts.unit.root)
     if ticks is None:
         return None
-    below, above = ticks
+    below, above = (100 / cents for cents in ticks)  # ticks of a dollar
 
     def off(price: pl.Expr) -> pl.Expr:
-        cents = (price * 100).round()
-        tick = pl.when(price < _TICK_BORDER).then(below).otherwise(above)
-        return ((price * 100 - cents).abs() > 1e-6) | (cents % tick != 0)
+        counted = price * pl.when(price < _TICK_BORDER).then(below).otherwise(above)
+        return (counted - counted.round()).abs() > _TICK_PART
 
     return off(_bid) | off(_ask)
 
@@ -220,8 +228,8 @@ RULES: tuple[Rule, ...] = (
     Rule("off_grid", "row", "fail", ("timestamp",), _off_grid),
     Rule("no_strike", "row", "fail", ("strike",), _no_strike),
     Rule("negative", "row", "fail", (), _negative),
-    Rule("two_values", "key", "fail", (), _two_values),
-    Rule("repeated", "key", "flag", (), _repeated, Flag.REPEATED),
+    Rule("two_values", "key", "fail", (), _two_values, twins=True),
+    Rule("repeated", "key", "flag", (), _repeated, Flag.REPEATED, twins=True),
     Rule("superseded", "key", "flag", (), _superseded, Flag.SUPERSEDED),
     Rule("zero_bid", "row", "flag", ("bid", "ask"), lambda _: (_bid == 0) & (_ask > 0), Flag.ZERO_BID),
     Rule("zero_ask", "row", "flag", ("bid", "ask"), lambda _: (_ask == 0) & (_bid > 0), Flag.ZERO_SIDE),
@@ -253,22 +261,32 @@ RULES: tuple[Rule, ...] = (
 
 def expressions(facts: Facts, scope: RowScope, severity: Severity) -> list[tuple[Rule, pl.Expr]]:
     """Return the rules of a scope and severity that apply, each with its expression."""
-    chosen = (rule for rule in RULES if (rule.scope, rule.severity) == (scope, severity))
-    built = ((rule, rule.broken(facts)) for rule in chosen if rule.applies(facts.dataset))
-    return [(rule, broken) for rule, broken in built if broken is not None]
+    if (scope, severity) not in facts.built:
+        chosen = (rule for rule in RULES if (rule.scope, rule.severity) == (scope, severity))
+        found = ((rule, rule.broken(facts)) for rule in chosen if rule.applies(facts.dataset))
+        facts.built[scope, severity] = [(rule, broken) for rule, broken in found if broken is not None]
+    return facts.built[scope, severity]
+
+
+def _breakable(frame: pl.DataFrame, facts: Facts, scope: RowScope, severity: Severity) -> list[tuple[Rule, pl.Expr]]:
+    """Return the rules of a scope and severity that rows of a frame may break: hardly ever has a key two rows."""
+    rules = expressions(facts, scope, severity)
+    if not any(rule.twins for rule, _ in rules):
+        return rules
+    has_twins = frame.select(_same(facts.dataset.order_at(facts.unit.interval)).any()).item()
+    return rules if has_twins else [(rule, broken) for rule, broken in rules if not rule.twins]
 
 
 def flagged(frame: pl.DataFrame, facts: Facts, scope: RowScope) -> pl.Series:
     """Return the bits that the rules of a scope set on each row."""
-    bits = [
-        pl.when(broken).then(pl.lit(int(rule.flag or 0), pl.Int32)).otherwise(pl.lit(0, pl.Int32)).alias(rule.name)
-        for rule, broken in expressions(facts, scope, "flag")
-    ]
-    by_rule = frame.select(bits)
-    total = pl.zeros(frame.height, pl.Int32, eager=True)
-    for column in by_rule.iter_columns():
-        total = total | column
-    return total.alias("flags")
+    rules = _breakable(frame, facts, scope, "flag")
+    total = np.zeros(frame.height, np.int32)
+    by_rule = frame.select(broken.alias(rule.name) for rule, broken in rules)
+    for (rule, _), broken in zip(rules, by_rule.iter_columns(), strict=True):
+        if broken.any():
+            known = broken.fill_null(value=False) if broken.null_count() else broken
+            total |= np.multiply(known.to_numpy(), int(rule.flag or 0), dtype=np.int32)
+    return pl.Series("flags", total)
 
 
 def enforce(frame: pl.DataFrame, facts: Facts, scope: RowScope, evidence: Evidence | None) -> None:
@@ -283,8 +301,8 @@ def enforce(frame: pl.DataFrame, facts: Facts, scope: RowScope, evidence: Eviden
     Raises:
         BrokenRule: Names the rule, the number of rows and the first of them.
     """
-    rules = expressions(facts, scope, "fail")
-    if not rules:  # no two ticks have a key in common
+    rules = _breakable(frame, facts, scope, "fail")
+    if not rules:
         return
     counts = frame.select(broken.fill_null(value=False).sum().alias(rule.name) for rule, broken in rules).row(0)
     for (rule, broken), count in zip(rules, counts, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
@@ -25,6 +26,8 @@ _DAY = re.compile(r"\d{4}-?\d{2}-?\d{2}", re.ASCII)
 _ROOT = re.compile(r"[A-Z][A-Z0-9.]*")
 #: As much of a no-data text as is kept.
 _ANSWER = 1024
+#: A list of 20,000 contracts has some 40 days and 1,000 strikes.
+_remembered = lru_cache(maxsize=8192)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ def _rows(text: str, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
         raise MalformedReply(f"Line {lines.line_num} of the list cannot be read: {error}.") from error
 
 
+@_remembered
 def a_day(text: str) -> date:
     """Read a list's day, as 2024-01-16 or 20240116."""
     if _DAY.fullmatch(text):
@@ -158,6 +162,7 @@ def a_day(text: str) -> date:
     raise MalformedReply(f"The list has {text!r} where a day belongs.")
 
 
+@_remembered
 def a_number(text: str) -> float:
     """Read a list's number."""
     if _NUMBER.fullmatch(text):
@@ -165,6 +170,7 @@ def a_number(text: str) -> float:
     raise MalformedReply(f"The list has {text!r} where a strike belongs.")
 
 
+@_remembered
 def a_root(text: str) -> str:
     """Read a list's root."""
     if _ROOT.fullmatch(text):

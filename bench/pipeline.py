@@ -1,0 +1,182 @@
+"""What a download costs against the floor: CPU seconds of both, interleaved, on the same recorded replies.
+
+`python -m bench.pipeline` takes about a million rows and runs both five times; `--max-dte 60` takes a full day.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.recorded import recorded
+
+DATE = "2024-01-16"
+_LEGS = ("start", "receive", "read_csv", "write_parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """Recorded replies of one day.
+
+    Attributes:
+        url: The Terminal that repeats them.
+        dialect: v2 or v3.
+        dataset: Of what.
+        max_dte: Of which expirations.
+        targets: Path and query of every unit's reply.
+    """
+
+    url: str
+    dialect: str
+    dataset: str
+    max_dte: int
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a download cost.
+
+    Attributes:
+        cpu: Seconds, user and system, all threads.
+        seconds: Of wall time.
+        peak: Bytes of memory.
+        rows: Stored.
+        received: Bytes.
+        stored: Bytes.
+    """
+
+    cpu: float
+    seconds: float
+    peak: int
+    rows: int
+    received: int
+    stored: int
+
+
+@contextmanager
+def emulator(folder: Path, dialect: str) -> Iterator[str]:
+    """Start an emulated Terminal with a full chain in a process of its own; yields its address."""
+    port_file = folder / "port"
+    market = ["--dialect", dialect, "--chain", "full", "--seed", "1", "--tier", "professional", "--port", "0"]
+    command = [sys.executable, "-m", "spxdata", "emulator", *market, "--port-file", str(port_file)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        if process.stdout is None or not process.stdout.readline():  # its first line comes once it listens
+            raise SystemExit("the emulator did not start")
+        yield f"http://127.0.0.1:{port_file.read_text().strip()}/{dialect}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def replies(folder: Path, dialect: str = "v3", dataset: str = "greeks", max_dte: int = 7) -> Iterator[Replies]:
+    """Render the replies of a day, and serve them from a process of its own.
+
+    Args:
+        folder: Where they are kept while they are needed.
+        dialect: v2 or v3.
+        dataset: Of what.
+        max_dte: Most days to expiration: 7 for a million rows of greeks, 60 for a full day.
+    """
+    kept = folder / "replies"
+    kept.mkdir()
+    with emulator(folder, dialect) as upstream, recorded(kept, upstream) as url:
+        found = Replies(url, dialect, dataset, max_dte, ())
+        archive = folder / "first"
+        download(found, archive)
+        yield Replies(url, dialect, dataset, max_dte, tuple(_requests(archive)))
+
+
+def _requests(archive: Path) -> Iterator[str]:
+    """Yield what was asked for to fill an archive, by its files' own word."""
+    import pyarrow.parquet as pq
+
+    for file in sorted(archive.rglob("*.parquet")):
+        yield json.loads(pq.read_metadata(file).metadata[b"spxdata"])["provenance"]["request"]
+
+
+def compiled(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return an environment in which modules are compiled once, as they are where the product is installed."""
+    return {name: value for name, value in environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def download(what: Replies, archive: Path, *options: str, environ: Mapping[str, str] = os.environ) -> Cost:
+    """Download recorded replies into a new archive with the real command."""
+    command = [sys.executable, "-m", "spxdata", "download", "--date", DATE, "--dataset", what.dataset, "--json"]
+    command += ["--max-dte", str(what.max_dte), "--terminal", what.url, "--dialect", what.dialect]
+    process = subprocess.Popen(
+        [*command, "--data-dir", str(archive), *options], stdout=subprocess.PIPE, text=True, env=compiled(environ)
+    )
+    lines = process.stdout.read().splitlines() if process.stdout else []
+    _, status, usage = os.wait4(process.pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        raise SystemExit("\n".join([f"the download ended with {os.waitstatus_to_exitcode(status)}", *lines[-5:]]))
+    run = next(record for record in map(json.loads, lines) if record["event"] == "run_finished")
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(cpu, run["seconds"], usage.ru_maxrss * 1024, run["rows"], run["received"], run["bytes"])
+
+
+def floor(what: Replies, folder: Path) -> dict[str, float]:
+    """Return the CPU seconds of the floor's legs, and its rows."""
+    folder.mkdir(exist_ok=True)
+    base = what.url.removesuffix(f"/{what.dialect}")
+    targets = [f"/{what.dialect}{target}" for target in what.targets]
+    command = [sys.executable, "-m", "bench.floor", base, what.dialect, what.dataset, str(folder), *targets]
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=compiled()).stdout
+    found: dict[str, float] = json.loads(told)
+    return found
+
+
+def measured(what: Replies, folder: Path, runs: int) -> tuple[list[dict[str, float]], list[Cost]]:
+    """Run floor and download in turn, so many times each."""
+    floors, costs = [], []
+    for run in range(runs):
+        floors.append(floor(what, folder / "floor"))
+        costs.append(download(what, folder / f"archive-{run}"))
+        shutil.rmtree(folder / f"archive-{run}")
+        if floors[-1]["rows"] != costs[-1].rows:
+            raise SystemExit(f"{floors[-1]['rows']:,} rows under the floor, {costs[-1].rows:,} stored")
+    return floors, costs
+
+
+def main() -> int:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--dialect", choices=("v2", "v3"), default="v3")
+    parser.add_argument("--dataset", default="greeks")
+    parser.add_argument("--max-dte", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=5)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="spxdata-bench-") as name:
+        folder = Path(name)
+        with replies(folder, asked.dialect, asked.dataset, asked.max_dte) as what:
+            floors, costs = measured(what, folder, asked.runs)
+    totals = [sum(one[leg] for leg in _LEGS) for one in floors]
+    ratios = sorted(cost.cpu / total for cost, total in zip(costs, totals, strict=True))
+    print(f"{costs[0].rows:,} rows, {costs[0].received / 1e6:,.1f} MB of {asked.dialect} {asked.dataset}\n")
+    print("| CPU seconds | median | least | most |\n| --- | ---: | ---: | ---: |")
+    for leg in _LEGS:
+        print(_line(f"floor: {leg}", [one[leg] for one in floors]))
+    print(_line("floor", totals))
+    print(_line("download", [cost.cpu for cost in costs]))
+    print(_line("download : floor", ratios))
+    print(_line("peak memory, MiB", [cost.peak / 2**20 for cost in costs]))
+    return 0
+
+
+def _line(name: str, values: list[float]) -> str:
+    return f"| {name} | {statistics.median(values):.2f} | {min(values):.2f} | {max(values):.2f} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
