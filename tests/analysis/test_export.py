@@ -341,6 +341,16 @@ class TestRefused:
             archive.export(tmp_path, datasets=["index_price"], format="duckdb")
 
 
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"duckdb"}))
+def test_the_first_manifest_of_a_killed_export_is_swept(form: str, archive: Archive, tmp_path: Path) -> None:
+    """What others may have left unfinished in the folder is not touched."""
+    theirs = tmp_path / f"theirs.0123abcd{PARTIAL}"
+    for name in (f"export.json.0123abcd{PARTIAL}", theirs.name):
+        (tmp_path / name).write_bytes(b"{")
+    archive.export(tmp_path, datasets=["index_price"], format=form)
+    assert list(tmp_path.rglob(f"*{PARTIAL}")) == [theirs]
+
+
 @pytest.mark.parametrize("form", FORMATS)
 class TestKilled:
     """`kill -9` at any moment: nothing unfinished has a final name, and the same command ends as undisturbed."""

@@ -89,6 +89,7 @@ class Folder:
             require_choice(found[0], choice, destination)
             self._entries = {entry.day: entry for entry in found[1]}
             self._storage.sweep()
+        self._storage.sweep(MANIFEST)  # of a process that was killed as it began
         self._save()  # before the first file: what lies here is ours from now on
 
     def entries(self) -> dict[Day, Entry]:

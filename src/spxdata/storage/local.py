@@ -119,9 +119,13 @@ class LocalStorage:
                     found[name] = (self._root / name).stat().st_size
         return found
 
-    def sweep(self) -> tuple[str, ...]:
-        """Remove what interrupted writers left unfinished; return the names. Only for the lease's holder."""
-        leftovers = tuple(self.unfinished())
+    def sweep(self, of: str = "") -> tuple[str, ...]:
+        """Remove what interrupted writers left unfinished; return the names. Only for the lease's holder.
+
+        Args:
+            of: Only what would have become this file; empty for all.
+        """
+        leftovers = tuple(name for name in self.unfinished() if not of or name.startswith(f"{of}."))
         for name in leftovers:
             file = self._root / name
             with translated(file):
