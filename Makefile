@@ -11,7 +11,7 @@ SITE := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree
 export SPXDATA_REFERENCE ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check wheel-test full-day sizes ticks greeks places year faults fuzz lock docs clean
+.PHONY: help demo test check wheel-test full-day sizes ticks greeks places year slow faults fuzz lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ year: $(READY) ## Ask a year's archive, and its CSV form, what researchers ask (
 
 places: $(READY) ## Measure how busy the account's places are kept (docs/performance.md)
 	$(BIN)/python scripts/places.py
+
+slow: $(READY) ## Download from a slow emulated Terminal, print what its places, CPU and forecasts came to
+	$(BIN)/python bench/slow.py
 
 faults: $(READY) ## Try every case of the fault suite and print what survived (docs/reliability.md)
 	$(BIN)/python scripts/faults.py

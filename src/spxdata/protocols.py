@@ -32,6 +32,11 @@ class Reply(Protocol):
         """Where the rows come from; in how many requests, is known once all have come."""
         ...
 
+    @property
+    def requests(self) -> int:
+        """How many requests were answered so far, pages among them."""
+        ...
+
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it arrives, once: CSV in the columns and units of the Terminal's dialect.
 

@@ -76,7 +76,7 @@ def test_version(run: Run) -> None:
 
 
 def test_download_into_a_new_archive(run: Run, golden: Compare, terminal: dict[str, str]) -> None:
-    """A range, again, one more dataset with --dry-run before it, and the status before and after."""
+    """A range, again, one more dataset with --dry-run before and after it, and the status before and after."""
     with_quotes = (*DAY, "--dataset", "greeks", "--dataset", "quote")
     golden(
         "download",
@@ -89,6 +89,7 @@ def test_download_into_a_new_archive(run: Run, golden: Compare, terminal: dict[s
                 ("status",),
                 (*with_quotes, "--dry-run"),
                 with_quotes,
+                (*DAY, "--dataset", "quote", "--force", "--dry-run"),
                 (*DAY, "--expiration", "20240116", "--force"),
                 (*DAY, "--expiration", "20240116", "--force", "--quiet"),
                 ("status", "--start-date", "20240116", "--end-date", "2024-01-16"),
@@ -129,7 +130,7 @@ def test_json_of_a_download(run: Run, terminal: dict[str, str]) -> None:
     assert events.count("unit_recorded") == 12
     assert {"received", "attempt_started"}.isdisjoint(events)
     dry = records(run(*RANGE, "--json", "--dry-run", **terminal))
-    assert [record["event"] for record in dry] == ["day_closed"] * 3 + ["day_planned"] * 3
+    assert [record["event"] for record in dry] == ["day_closed"] * 3 + ["day_planned"] * 3 + ["forecast"]
 
 
 def test_json_of_an_error(run: Run) -> None:
@@ -273,7 +274,7 @@ def test_waiting_in_json(run: Run) -> None:
     """That a Terminal is not usable, and is again, are events like any other."""
     with Emulator(faults=[{"do": "starting", "requests": 2}]) as emulator:
         screen = run(*DAY, "--json", "--dry-run", "--terminal", emulator.url)
-    unusable, usable, planned = records(screen)
+    unusable, usable, planned, _ = records(screen)
     assert (unusable["event"], unusable["code"]) == ("terminal_unusable", "SPX-T571")
     assert usable["event"] == "terminal_usable"
     assert planned["event"] == "day_planned"

@@ -145,6 +145,16 @@ def test_replies_take_at_least_as_long_as_told_and_are_served_side_by_side() -> 
     assert (span.end - span.start, clock.slept) == (3.0, [3.0])
 
 
+def test_replies_come_as_fast_as_told_and_no_faster() -> None:
+    clock = FakeClock()
+    with Emulator(bytes_per_second=100_000, monotonic=clock.monotonic, sleep=clock.sleep) as terminal:
+        answer = ask(terminal, QUOTE, symbol="SPXW", expiration="2024-01-16", date="2024-01-16", interval="1m")
+        (span,) = terminal.served
+    size = len(answer.body)
+    assert size > 1_000_000
+    assert span.end - span.start == pytest.approx(size / 100_000, rel=0.05)
+
+
 def test_slot_occupancy_can_be_computed_from_what_was_served() -> None:
     with Emulator(tier="value", min_seconds=0.2) as terminal:
         url = f"{terminal.url}{QUOTE}?symbol=SPXW&expiration=2024-01-16&date=2024-01-16&interval=1h"

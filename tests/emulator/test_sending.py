@@ -1,6 +1,8 @@
 import pytest
 
-from spxdata.emulator.sending import PIECE, even, framed, split_at, whole
+from spxdata.emulator.front import Pace
+from spxdata.emulator.sending import PIECE, Brake, even, framed, split_at, whole
+from tests.builders import FakeClock
 
 
 @pytest.mark.parametrize("cut", [1, 7, PIECE, 10**6])
@@ -29,3 +31,27 @@ def test_a_body_is_split_where_so_many_bytes_have_gone() -> None:
     body = b"x" * (PIECE + 10)
     framing, position = split_at(body, PIECE + 4, streamed=True)
     assert framing[:position].count(b"x") == PIECE + 4
+
+
+def test_a_brake_lets_so_many_bytes_pass_in_a_second() -> None:
+    clock = FakeClock()
+    brake = Brake(1000.0, Pace(clock.monotonic, clock.sleep))
+    for _ in range(50):
+        brake(100)
+    assert clock.monotonic() == pytest.approx(4.9)  # the last of them are on their way
+
+
+def test_a_reply_that_was_held_up_makes_little_of_it_good() -> None:
+    clock = FakeClock()
+    brake = Brake(1000.0, Pace(clock.monotonic, clock.sleep))
+    clock.advance(60.0)
+    for _ in range(50):
+        brake(100)
+    assert clock.monotonic() == pytest.approx(60.0 + 4.9 - 0.25)
+
+
+def test_without_a_rate_nothing_waits() -> None:
+    clock = FakeClock()
+    brake = Brake(None, Pace(clock.monotonic, clock.sleep))
+    brake(10**12)
+    assert clock.slept == []

@@ -416,6 +416,7 @@ def test_of_two_ports_both_or_none_are_taken() -> None:
         ({"page_rows": 0}, "emulator page_rows = 0: must be 1 or more"),
         ({"page_expire": -1}, "emulator page_expire = -1: must be 0 or more"),
         ({"min_seconds": -1}, "emulator min_seconds = -1: must be 0 or more"),
+        ({"bytes_per_second": 0}, "emulator bytes_per_second = 0: must be 1 or more"),
         ({"chain": "huge"}, "emulator chain = 'huge': must be one of small, full"),
         ({"tier": "gold"}, "emulator tier = 'gold': must be one of free, value, standard, professional"),
         ({"index_tier": "gold"}, "emulator index_tier = 'gold': must be one of free, value, standard, professional"),

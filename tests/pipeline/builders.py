@@ -234,12 +234,14 @@ class ScriptedReply:
         pieces: The body.
         provenance: Where it comes from.
         aborted: Set when all replies are to end.
+        requests: How many it took.
         closed: Whether its context was left.
     """
 
     pieces: tuple[Piece, ...]
     provenance: Provenance
     aborted: Event
+    requests: int = 1
     closed: bool = False
 
     def chunks(self) -> Iterator[bytes]:

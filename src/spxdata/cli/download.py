@@ -7,14 +7,14 @@ from datetime import date
 import click
 
 from spxdata.cli import options
-from spxdata.cli.errors import EXIT_CODES, LOGGED, interrupted, report, tell_record
+from spxdata.cli.errors import EXIT_CODES, LOGGED, interrupted, report, tell, tell_record
 from spxdata.cli.report import Report, day_name, publication
 from spxdata.cli.signals import stoppable
 from spxdata.cli.text import CLOSED, coloured, counted, echo, size
 from spxdata.clock import SystemClock
 from spxdata.config import Settings
 from spxdata.errors import ConfigError, SpxDataError
-from spxdata.events import AttemptStarted, DayClosed, DayPlanned, Event, Received, RunFinished, as_record
+from spxdata.events import AttemptStarted, DayClosed, DayPlanned, Event, Received, RunFinished, as_record, plain
 from spxdata.model import Day, Outcome, parse_day
 from spxdata.observe.progress import Bar, Display, Lines, PerDate, Silent, Talk
 from spxdata.plan import Request, is_published
@@ -50,7 +50,7 @@ def _dataset_names(_: click.Context, __: click.Parameter, typed: str) -> list[st
 @options.data_dir
 @options.setting("storage.format", "parquet|csv")
 @click.option("--force", is_flag=True, help="Fetch again what is already there.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be fetched; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be fetched, and what it would take.")
 @options.log
 @options.as_json
 @click.option("--quiet", is_flag=True, help="Say only what went wrong.")
@@ -74,6 +74,10 @@ def command(
 
     What the archive already holds is skipped; what failed is fetched by the same command. Days on which the
     exchange is closed are named.
+
+    With --dry-run it says what would be fetched, and how many requests, how many bytes and how much time that would
+    take: from the number of contracts, and from what the units of the day that this archive measured last took. Of a
+    kind of data that it never fetched, only the requests can be told.
     """
     settings = options.settings(flags)
     clock = options.clock()
@@ -196,8 +200,9 @@ def _aside(line: str) -> None:
 
 
 def _preview(settings: Settings, request: Request, clock: SystemClock, *, as_json: bool, quiet: bool) -> None:
-    """Say what a run would fetch."""
+    """Say what a run would fetch, and what that would take."""
     from spxdata.bootstrap import make_download
+    from spxdata.cli.forecast import lines
 
     talk = Talk(clock.monotonic)
 
@@ -207,12 +212,11 @@ def _preview(settings: Settings, request: Request, clock: SystemClock, *, as_jso
         elif (line := talk(event)) and not quiet:
             _aside(line)
 
-    for day in request.trade_dates:
-        reason = closed_because(day)
-        if reason and as_json:
-            _tell(DayClosed(day, reason), clock)
-        elif reason:
-            echo(f"{CLOSED} Closed {day}: {reason}")
+    for closed in (DayClosed(day, reason) for day in request.trade_dates if (reason := closed_because(day))):
+        if as_json:
+            _tell(closed, clock)
+        else:
+            echo(f"{CLOSED} Closed {closed.trade_date}: {closed.reason}")
     units = days = 0
     with make_download(settings, request, emit=emit, clock=clock, dry=True) as download:
         for plan in download.plans() if request.open_dates() else ():
@@ -221,7 +225,12 @@ def _preview(settings: Settings, request: Request, clock: SystemClock, *, as_jso
                 _tell(plan, clock)
             else:
                 echo(_would(plan, clock))
-    if not as_json:
+        forecast = download.forecast()
+    if as_json:
+        tell("forecast", **plain(forecast))
+    else:
+        for line in lines(forecast):
+            echo(line)
         echo(f"Would fetch {counted(units, 'unit')} of {counted(days, 'day')}. Nothing was fetched or written.")
 
 

@@ -75,6 +75,17 @@ A --faults file says which request fails, and how: docs/faults.md.
     metavar="SECONDS",
     help="How long a page of v2 waits to be read.",
 )
+@click.option(
+    "--min-seconds",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the first byte of data takes at least.",
+)
+@click.option(
+    "--bytes-per-second", type=float, metavar="N", help="As fast as one data reply comes at most.  [default: no limit]"
+)
 @click.option("--faults", metavar="FILE", help="What goes wrong on purpose, see docs/faults.md.")
 @click.option(
     "--port-file", metavar="FILE", help="Write the port here once it listens; of both, v2's on a second line."
@@ -95,6 +106,8 @@ def command(
     doubled_eod: bool,
     page_rows: int,
     page_expire: float,
+    min_seconds: float,
+    bytes_per_second: float | None,
     faults: str | None,
     port_file: str | None,
     data_dir: str | None,  # noqa: ARG001 - every command takes it
@@ -119,6 +132,8 @@ def command(
         v2_port=v2_port,
         page_rows=page_rows,
         page_expire=page_expire,
+        min_seconds=min_seconds,
+        bytes_per_second=bytes_per_second,
         faults=faults or (),
     )
     with stoppable(), emulator:

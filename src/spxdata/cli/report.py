@@ -89,10 +89,11 @@ class Report:
     def _in_order(self, *, through: bool) -> Iterator[DayStatus]:
         """Yield the finished days before which none is unfinished; all that are left once the run is through.
 
-        Both ends of a range are looked at first, and days overlap: told as they finish, they would be shuffled.
+        Both ends of a range are looked at first, and days overlap: told as they finish, they would be shuffled; so
+        would the datasets of a date, which are told by name.
         """
         while self._open and (through or self._is_through(self._open[0])):
-            yield from self._ahead.pop(self._open.pop(0), ())
+            yield from sorted(self._ahead.pop(self._open.pop(0), ()), key=lambda status: status.day)
 
     def _is_through(self, day: date) -> bool:
         return len(self._ahead.get(day, ())) == asked_of(self.datasets, day)

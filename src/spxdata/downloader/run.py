@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from spxdata.completeness import verdict
 from spxdata.downloader.days import STOPS_THE_RUN, DayPlan, Planner, list_key
 from spxdata.downloader.flow import Flow
+from spxdata.downloader.forecast import Due, Forecast, Rates, forecast
+from spxdata.downloader.measures import Kind, Measure, Measures
 from spxdata.downloader.summary import Summary, Tally
 from spxdata.errors import (
     ArchiveBusy,
@@ -27,6 +29,7 @@ from spxdata.errors import (
     SpxDataError,
     TerminalError,
     TooEarly,
+    TransientError,
 )
 from spxdata.events import (
     AttemptFailed,
@@ -43,7 +46,7 @@ from spxdata.events import (
 )
 from spxdata.layout import paths_of, unit_of
 from spxdata.model import ContractList, Day, Outcome, State, Unit, Verdict
-from spxdata.pipeline.attempt import Edges, attempt
+from spxdata.pipeline.attempt import Edges, Replied, attempt
 from spxdata.plan import Request, dated, smallest, space_needed
 from spxdata.protocols import Catalog
 from spxdata.retry import Patience
@@ -54,7 +57,6 @@ from spxdata.terminal.gate import Gate
 
 #: Seconds between two renewals of the lease.
 _BEAT: Final = 10.0
-
 
 #: How far back a day is looked for that tells how much space another one takes.
 _LOOK_BACK: Final = timedelta(days=14)
@@ -78,6 +80,8 @@ class _Job:
     failures: Counter[int | None] = field(default_factory=Counter)  # by how often their class is repeated
     accept_holes: bool = False
     declined: bool = False
+    replied: "Future[Replied]" = field(default_factory=Future)  # of the last of them
+    in_flight: bool = False  # so far as the main loop knows
 
 
 class _Queue:
@@ -139,6 +143,10 @@ class Download:
         self._widths = widths
         self._narrowed = False
         self._workers = max(map(widths, DIALECTS))
+        self._settling = -(-self._workers // 2)  # more keep places busy on a busy machine, and cost memory
+        self._pacing = pacing
+        self._measures = Measures(catalog)
+        self._due: list[Due] = []
         self._patience = patience
         self._chance = chance
         gate = Gate.of(self._workers, pacing)
@@ -173,7 +181,7 @@ class Download:
             return self._finish(started)
         with self._catalog.lease(self._clock):
             self._edges.storage.sweep()
-            with ThreadPoolExecutor(self._workers, thread_name_prefix="spxdata") as pool:
+            with ThreadPoolExecutor(self._workers + self._settling, thread_name_prefix="spxdata") as pool:
                 try:
                     self._planner.refuse_unlisted()
                     self._catalog.queue_days(self._days(), self._request.scope, self._clock.now())
@@ -192,9 +200,30 @@ class Download:
             ConfigError: An expiration was asked for that is none.
         """
         self._planner.refuse_unlisted()
+        self._due = []
         for day in self._days():
+            began = self._clock.monotonic()
             plan = self._planner.plan(day)
+            took = self._clock.monotonic() - began
+            self._due.append(Due(day, _sized(plan.due(), plan.listed), took))
             yield DayPlanned(day, plan.due(), plan.skipped())
+
+    def forecast(self) -> Forecast:
+        """Return what a run will take that fetches what `plans` has yielded, from what units took before.
+
+        Raises:
+            CatalogCorrupt: What the catalog says of that cannot be read.
+        """
+        try:
+            dialect = self._edges.terminal.dialect if any(due.units for due in self._due) else None
+        except TransientError:  # all lists were there: nothing was asked of a Terminal until now
+            dialect = None
+
+        def rates(day: Day) -> Rates | None:
+            found = self._measures.of(day, dialect)
+            return Rates.of(*found) if found else None
+
+        return forecast(self._due, rates, self._widths(dialect or DIALECTS[0]), self._pacing)
 
     def _look_first(self, pool: ThreadPoolExecutor) -> None:
         """Fetch the smallest unit of both ends of a range, so that a wrong one fails in seconds."""
@@ -277,8 +306,11 @@ class Download:
             self._launch(pool, jobs)
             if self._running:
                 soonest = self._soonest(_BEAT)
-                done, _ = wait(self._running, timeout=min(soonest, _BEAT), return_when=FIRST_COMPLETED)
-                for future in done:
+                replies: list[Future[Any]] = [job.replied for job in self._running.values() if job.in_flight]
+                wait([*self._running, *replies], timeout=min(soonest, _BEAT), return_when=FIRST_COMPLETED)
+                for job in self._running.values():
+                    job.in_flight = not job.replied.done()
+                for future in [future for future in self._running if future.done()]:
                     self._take(future)
             elif jobs or self._waiting:
                 self._clock.sleep(self._soonest(0.0))
@@ -287,7 +319,7 @@ class Download:
 
     def _launch(self, pool: ThreadPoolExecutor, jobs: _Queue) -> None:
         """Start what may start now."""
-        while (pause := self._flow.until_launch(len(self._running))) is not None:
+        while (pause := self._flow.until_launch(self._in_flight())) is not None:
             if self._waiting and self._waiting[0][0] <= self._clock.monotonic():
                 job: _Job | None = heapq.heappop(self._waiting)[2]
             else:
@@ -297,12 +329,20 @@ class Download:
             self._clock.sleep(pause)
             self._start(pool, job)
 
+    def _in_flight(self) -> int:
+        """Return how many requests count as in flight: a reply that has come whole leaves its place to another.
+
+        Half as many units as there are places may be on their way to the disk meanwhile.
+        """
+        replying = sum(job.in_flight for job in self._running.values())
+        return max(replying, len(self._running) - self._settling)
+
     def _soonest(self, otherwise: float) -> float:
         """Return the seconds until something waits for us."""
         probe = self._flow.until_probe()
         if probe is not None:  # until then nothing starts
             return probe
-        if not self._waiting or self._flow.until_launch(len(self._running)) is None:  # only an end makes room
+        if not self._waiting or self._flow.until_launch(self._in_flight()) is None:  # only an end makes room
             return otherwise
         return max(0.0, self._waiting[0][0] - self._clock.monotonic())
 
@@ -324,6 +364,7 @@ class Download:
             self._flow.narrowed(self._widths(self._flow.endured(lambda: self._edges.terminal.dialect)))
             self._narrowed = True
         job.tries, job.listed = job.tries + 1, plan.listed
+        job.replied, job.in_flight = Future(), True
         self._flow.launched()
         self._catalog.begin(job.unit, self._clock.now())
         self._emit(AttemptStarted(job.unit, job.tries))
@@ -335,6 +376,7 @@ class Download:
             accept_holes=job.accept_holes,
             accept_unlisted=self._planner.is_relisted(job.unit.day),
             replacing=lambda: self._catalog.withdraw(job.unit),
+            replied=job.replied.set_result,
         )
         self._running[future] = job
 
@@ -367,8 +409,16 @@ class Download:
             if self._is_outdated(job):
                 job.accept_holes = False
                 return 0.0
+            self._measured(job, outcome)
         self._conclude(job, outcome)
         return None
+
+    def _measured(self, job: _Job, outcome: Outcome) -> None:
+        """Note what a unit took."""
+        ((_, contracts),) = _sized((job.unit,), job.listed)
+        measure = Measure.of(outcome, contracts, job.replied.result(), self._clock.monotonic())
+        if measure and outcome.artifact:
+            self._measures.note(Kind.of(outcome.artifact.provenance.dialect, job.unit.day), measure)
 
     def _conclude(self, job: _Job, outcome: Outcome) -> None:
         """Record how the tries at a unit ended, with their number and the day to ask again."""
@@ -463,6 +513,7 @@ class Download:
         states = [State.FAILED] if any(outcome.artifact for outcome in outcomes) else [State.FAILED, State.REFUSED]
         failed = plan.failed or next((outcome for outcome in outcomes if outcome.state in states), None)
         self._catalog.end_day(plan.day, found, failed.reason if failed else None, self._clock.now())
+        self._measures.keep()
         status = self._planner.status(plan.day)
         if status:
             self._emit(DayFinished(status))
@@ -482,6 +533,7 @@ class Download:
         for job in unfinished:
             self._catalog.record(Outcome(job.unit, State.PENDING, attempts=job.tries), self._clock.now())
         self._running.clear()
+        self._measures.keep()
         words = error.message if isinstance(error, SpxDataError) else None
         for plan in self._plans.values():
             if plan.open:
@@ -508,3 +560,11 @@ class Download:
             if isinstance(event, Received):
                 self._tally.received += event.bytes
             self._subscriber(event)
+
+
+def _sized(units: Iterable[Unit], listed: ContractList | None) -> tuple[tuple[Unit, int | None], ...]:
+    """Return units with how many contracts of each are listed, None without a list."""
+    if listed is None:
+        return tuple((unit, None) for unit in units)
+    sizes = Counter(contract.expiration for contract in listed.contracts)
+    return tuple((unit, sizes[unit.expiration] if unit.expiration else sizes.total()) for unit in units)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -60,12 +60,14 @@ class Pace:
         sleep: Waits so many seconds.
         min_seconds: What every data reply takes at least, before its first byte.
         retry_after: Seconds in the Retry-After header of a 429, None for no header.
+        bytes_per_second: The most that comes of one data reply in a second, None for as fast as it is taken.
     """
 
     monotonic: Callable[[], float]
     sleep: Callable[[float], object]
     min_seconds: float = 0.0
     retry_after: float | None = None
+    bytes_per_second: float | None = None
 
 
 class Condition:
@@ -101,11 +103,13 @@ class Answered:
         reply: The answer.
         fault: What befalls it on its way.
         leave: Gives the place back; call it before the last byte goes out.
+        bytes_per_second: The most that goes out in a second, None for as fast as it is taken.
     """
 
     reply: Reply
     fault: Fault | None
     leave: Callable[[], None]
+    bytes_per_second: float | None = None
 
 
 def _nothing() -> None:
@@ -164,7 +168,7 @@ class Front:
                 began = self.pace.monotonic()
                 answered = self._worked_out(path, parameters, address, fault, leave)
                 self._sleep(self.pace.min_seconds - (self.pace.monotonic() - began))
-                yield answered
+                yield replace(answered, bytes_per_second=self.pace.bytes_per_second)
         except Overflow:
             yield Answered(self._text(429, None, self.pace.retry_after), None, _nothing)
 

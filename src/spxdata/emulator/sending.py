@@ -17,14 +17,39 @@ GARBAGE = b"SSH-2.0-OpenSSH_9.6\r\n"
 
 _LIMITED = ("stall_after", "close_after", "reset_after")
 _LAST_CHUNK = b"0\r\n\r\n"
-#: Seconds between two looks at whether a client is still there.
+#: Seconds between two looks at whether a client is still there; and the shortest wait of a reply that is too fast.
 _LOOK = 0.02
+#: Seconds that a reply which was held up may make good: what lies in buffers on its way.
+_CATCH_UP = 0.25
 
 Frame = tuple[bytes, bytes, bytes]
 
 
 class HungUp(Exception):  # noqa: N818 - how a reply ends, not a fault of ours
     """The connection is over and no more may be sent on it."""
+
+
+class Brake:
+    """Keeps a reply from being faster than it may be.
+
+    Args:
+        bytes_per_second: The most that goes out in a second, None for as fast as it is taken.
+        pace: How time passes.
+    """
+
+    def __init__(self, bytes_per_second: float | None, pace: Pace) -> None:
+        self._rate = bytes_per_second
+        self._pace = pace
+        self._due = pace.monotonic()
+
+    def __call__(self, size: int) -> None:
+        """Wait until so many bytes may follow."""
+        if self._rate is None:
+            return
+        ahead = self._due - self._pace.monotonic()
+        if ahead > _LOOK:
+            self._pace.sleep(ahead)
+        self._due += max(0.0, -ahead - _CATCH_UP) + size / self._rate
 
 
 class Sender:
@@ -52,7 +77,9 @@ class Sender:
             self._send_limited(fault, b"".join(reply.pieces), answered.leave, streamed=reply.streamed)
             return
         raw = framed(reply.pieces) if reply.streamed else whole(b"".join(reply.pieces))
+        brake = Brake(answered.bytes_per_second, self._pace)
         for data, is_last in _lookahead(raw):
+            brake(len(data))
             if is_last:
                 answered.leave()
             self._write(data, fault)

@@ -60,6 +60,7 @@ class Emulator:
         status: What the status paths say: CONNECTED, UNVERIFIED, DISCONNECTED (all else is 474 then) or ERROR.
         session_conflict: Whether another Terminal uses the account: everything is 478 then.
         min_seconds: What every data reply takes at least, before its first byte.
+        bytes_per_second: The most that comes of one data reply in a second; as fast as it is taken for None.
         retry_after: Seconds in the Retry-After header of a 429; no header for None.
         monotonic: Tells the time.
         sleep: Waits so many seconds; the usual one wakes up when the emulator is stopped.
@@ -93,6 +94,7 @@ class Emulator:
         status: str = "CONNECTED",
         session_conflict: bool = False,
         min_seconds: float = 0.0,
+        bytes_per_second: float | None = None,
         retry_after: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
@@ -105,8 +107,9 @@ class Emulator:
         _at_least("page_rows", page_rows, 1)
         _at_least("page_expire", page_expire, 0)
         _at_least("min_seconds", min_seconds, 0)
+        _at_least("bytes_per_second", 1 if bytes_per_second is None else bytes_per_second, 1)
         self._halt = threading.Event()
-        self._pace = Pace(monotonic, sleep or self._halt.wait, min_seconds, retry_after)
+        self._pace = Pace(monotonic, sleep or self._halt.wait, min_seconds, retry_after, bytes_per_second)
         self._condition = Condition(status, monotonic, session_conflict=session_conflict)
         index_tier = tier if index_tier is None else index_tier
         _one_of("index_tier", index_tier, TIERS)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 from spxdata.completeness import expected
 from spxdata.errors import DataError, MalformedReply, NoData, TooLarge
@@ -19,6 +19,8 @@ from spxdata.pipeline.validate import validate
 from spxdata.pipeline.write import Encoding, write
 from spxdata.protocols import Clock, Reply, Storage, Terminal
 from spxdata.schema import DATASETS, Rows
+
+_T = TypeVar("_T")
 
 #: Contracts of a unit that are asked for one by one; if more are missing, the reply is short for another reason.
 _MOST_SINGLES: Final = 20
@@ -38,6 +40,31 @@ class Edges:
     memory: SortMemory
 
 
+class Replied(NamedTuple):
+    """What all that was asked for to have a unit took, once the last byte has come.
+
+    Attributes:
+        requests: Data requests, pages among them.
+        bytes: Bytes received.
+        wait: Seconds until the first byte.
+        seconds: Seconds from there to the last byte, our own work on the rows included where that is what held it up.
+        ended: When the last byte came (monotonic seconds).
+    """
+
+    requests: int
+    bytes: int
+    wait: float
+    seconds: float
+    ended: float
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The bytes of an attempt, as they come."""
+
+    received: int = 0
+
+
 @dataclass(slots=True)
 class _Singly:
     """What an attempt asks for contract by contract, beside the unit's reply.
@@ -45,12 +72,14 @@ class _Singly:
     Attributes:
         unit: Whose contracts.
         edges: The Terminal, and who is told of what arrives.
+        reading: The bytes that came.
         empty: Contracts of which the Terminal says that they have no rows.
         asked: How many were asked for.
     """
 
     unit: Unit
     edges: Edges
+    reading: _Reading
     empty: set[Contract] = field(default_factory=set)
     asked: int = 0
 
@@ -58,7 +87,7 @@ class _Singly:
         """Yield the rows of a contract; raises what `Terminal.single` does."""
         self.asked += 1
         with self.edges.terminal.single(self.unit, contract) as reply:
-            yield from _parsed(reply, self.unit, self.edges)
+            yield from _parsed(reply, self.unit, self.edges, self.reading)
 
     def told(self, origin: Provenance) -> Provenance:
         """Return where the unit's rows come from, these too."""
@@ -75,6 +104,7 @@ def attempt(
     accept_holes: bool = False,
     accept_unlisted: bool = False,
     replacing: Callable[[], None] = lambda: None,
+    replied: Callable[[Replied], object] = lambda _: None,
 ) -> Outcome:
     """Fetch, validate and commit one unit, or raise and leave no trace but a quarantine entry.
 
@@ -86,6 +116,7 @@ def attempt(
             lacks whole are asked for one by one first.
         accept_unlisted: Whether a reply that proves the list short is committed; it is not verified then.
         replacing: Called right before the file gets its final name.
+        replied: Called once all of the reply has come, and nothing more will be asked for.
 
     Raises:
         Declined: There is no data, or not yet.
@@ -94,7 +125,9 @@ def attempt(
         StorageError: The file could not be written.
     """
     contracts = listed.of(unit.expiration) if listed else None
-    singly = _Singly(unit, edges)
+    reading = _Reading()
+    singly = _Singly(unit, edges, reading)
+    asked_at = edges.clock.monotonic()
     with Sorter(Order.of(unit), edges.memory) as sorter:
         try:
             with (
@@ -108,9 +141,16 @@ def attempt(
                     edges.emit,
                 ) as sink,
             ):
-                batches = _parsed(reply, unit, edges)
+                first_at = edges.clock.monotonic()
+
+                def is_through() -> None:
+                    ended, requests = edges.clock.monotonic(), reply.requests + singly.asked
+                    replied(Replied(requests, reading.received, first_at - asked_at, ended - first_at, ended))
+
+                batches = _parsed(reply, unit, edges, reading, None if accept_holes else is_through)
                 if accept_holes:  # what a second reply lacks too is asked for contract by contract
-                    batches = _completed(batches, expected(unit, contracts), singly, sorter)
+                    completed = _completed(batches, expected(unit, contracts), singly, sorter)
+                    batches = _followed(completed, is_through)
                 checked = validate(batches, unit, contracts, sorter, singly.empty)
                 artifact = sink.commit(
                     checked, accept_holes=accept_holes, accept_unlisted=accept_unlisted, replacing=replacing
@@ -142,8 +182,19 @@ def stored(found: Adopted, unit: Unit, listed: ContractList | None) -> Outcome:
     )
 
 
-def _parsed(reply: Reply, unit: Unit, edges: Edges) -> Iterator[Batch]:
-    return in_blocks(parse(_counted(reply.chunks(), unit, edges.emit), unit, reply.provenance.dialect), unit)
+def _parsed(
+    reply: Reply, unit: Unit, edges: Edges, reading: _Reading, then: Callable[[], None] | None = None
+) -> Iterator[Batch]:
+    chunks = _counted(reply.chunks(), unit, edges.emit, reading)
+    if then:
+        chunks = _followed(chunks, then)
+    return in_blocks(parse(chunks, unit, reply.provenance.dialect), unit)
+
+
+def _followed(items: Iterator[_T], then: Callable[[], None]) -> Iterator[_T]:
+    """Pass items on, and do something after the last."""
+    yield from items
+    then()
 
 
 def _completed(
@@ -215,11 +266,12 @@ def _contracts(batch: Batch) -> dict[Contract, int]:
     return {Contract(expiration, strike, Right(right)): rows for expiration, strike, right, rows in counted.iter_rows()}
 
 
-def _counted(chunks: Iterator[bytes], unit: Unit, emit: Emit) -> Iterator[bytes]:
+def _counted(chunks: Iterator[bytes], unit: Unit, emit: Emit, reading: _Reading) -> Iterator[bytes]:
     """Pass chunks on and tell of them, a mebibyte at a time."""
     told = received = 0
     for chunk in chunks:
         received += len(chunk)
+        reading.received += len(chunk)
         if received - told >= _TOLD_BYTES:
             emit(Received(unit, received - told))
             told = received

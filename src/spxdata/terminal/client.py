@@ -74,6 +74,11 @@ class Reply:
         """Where its rows come from; in how many requests they came is known once all have come."""
         return replace(self.origin, request=str(self.asked))
 
+    @property
+    def requests(self) -> int:
+        """How many requests were answered so far, pages among them."""
+        return self.asked.bodies
+
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it arrives, once.
 
@@ -221,7 +226,7 @@ class Client(ABC):
         asked.note(part, request)
         sent = wire(DATASETS[part.unit.dataset], self.dialect)
         with self.line.ask(request, patience) as response:
-            pages = self._pages(response, self.line.body(response, request), patience)
+            pages = asked.counted(self._pages(response, self.line.body(response, request), patience))
             if part.contract is None or not sent.unnamed:
                 yield from pages
                 return

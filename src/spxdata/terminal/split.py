@@ -89,11 +89,13 @@ class Asked:
         whole: What the parts are of.
         first: The first request that was sent.
         requests: How many were sent; the later pages of one are none.
+        bodies: How many were answered, later pages among them.
     """
 
     whole: Part
     first: str = ""
     requests: int = 0
+    bodies: int = 0
     _by: dict[str, None] = field(default_factory=dict)
 
     def note(self, part: Part, request: str) -> None:
@@ -106,6 +108,12 @@ class Asked:
             "contract": part.contract != self.whole.contract,
         }
         self._by.update(dict.fromkeys(by for by, is_so in differs.items() if is_so))
+
+    def counted(self, bodies: Bodies) -> Bodies:
+        """Pass bodies on, and count them."""
+        for body in bodies:
+            self.bodies += 1
+            yield body
 
     def __str__(self) -> str:
         """Return the first request, and how the whole was split if it was."""
