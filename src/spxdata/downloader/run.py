@@ -143,7 +143,7 @@ class Download:
         self._widths = widths
         self._narrowed = False
         self._workers = max(map(widths, DIALECTS))
-        self._settling = -(-self._workers // 2)  # more keep places busy on a busy machine, and cost memory
+        self._settling = -(-self._workers // 4)  # more keep places busy on a busy machine, and cost memory
         self._pacing = pacing
         self._measures = Measures(catalog)
         self._due: list[Due] = []
@@ -332,7 +332,7 @@ class Download:
     def _in_flight(self) -> int:
         """Return how many requests count as in flight: a reply that has come whole leaves its place to another.
 
-        Half as many units as there are places may be on their way to the disk meanwhile.
+        A quarter as many units as there are places, at least one, may be on their way to the disk meanwhile.
         """
         replying = sum(job.in_flight for job in self._running.values())
         return max(replying, len(self._running) - self._settling)

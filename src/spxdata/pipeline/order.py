@@ -29,7 +29,7 @@ GROUP_ROWS: Final = 64 * 1024
 
 _MEGABYTE: Final = 1024 * 1024
 #: Bytes that one attempt holds before it spills them, however much memory is left: sorting takes twice as much again.
-RUN_BYTES: Final = 32 * _MEGABYTE
+RUN_BYTES: Final = 16 * _MEGABYTE
 #: Rows of a stretch, on average, from which on putting stretches in order is faster than sorting rows.
 SHORTEST: Final = 16
 
@@ -69,7 +69,7 @@ class Order(NamedTuple):
 class SortMemory:
     """The bytes that all attempts of a process may hold for sorting, together."""
 
-    limit: int = 256 * _MEGABYTE
+    limit: int = 128 * _MEGABYTE
     _held: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
