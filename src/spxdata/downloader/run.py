@@ -193,7 +193,7 @@ class Download:
         """
         self._planner.refuse_unlisted()
         for day in self._days():
-            plan = self._planner.plan(day)
+            plan = self._planner.plan(day, quick=True)
             yield DayPlanned(day, plan.due(), plan.skipped())
 
     def _look_first(self, pool: ThreadPoolExecutor) -> None:
