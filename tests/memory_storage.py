@@ -99,6 +99,10 @@ class MemoryStorage:
                 raise _not_writable(folder, errno.ENOTDIR)
             return tuple(sorted(path for path in self._files if path.startswith(f"{folder}/")))
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the paths of all files below a folder with their bytes."""
+        return {path: len(self._files[path]) for path in self.names(folder)}
+
     def remove(self, path: str) -> None:
         """Remove a file; it is no error if there is none."""
         with self._lock:

@@ -5,6 +5,7 @@ import asyncio
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -35,12 +36,15 @@ from spxdata.events import (
     AttemptFailed,
     AttemptStarted,
     DayClosed,
+    DayPlanned,
+    Emit,
     Event,
     FileAdopted,
     FileRenamed,
     TerminalUnusable,
     TerminalUsable,
     UnitRecorded,
+    ignore,
 )
 from spxdata.layout import CATALOG, PARTIAL, path_of
 from spxdata.model import Contract, ContractList, DayStatus, Outcome, Right, Scope, State, Unit, Verdict
@@ -98,11 +102,20 @@ class Archive:
             on_event(event)
 
         self.terminal = FaultyTerminal(self.real(), on_fetch, on_contracts, on_status)
-        request = request or Request(dates or (TUESDAY,), root, datasets, scope, force)
+        with self.opened(request or Request(dates or (TUESDAY,), root, datasets, scope, force), emit, retries) as found:
+            return found.run()
+
+    def plans(self, scope: Scope) -> list[DayPlanned]:
+        """Return what a run would fetch of the usual day."""
+        with self.opened(Request((TUESDAY,), "SPXW", ("quote",), scope)) as found:
+            return list(found.plans())
+
+    @contextmanager
+    def opened(self, request: Request, emit: Emit = ignore, retries: int = 3) -> Iterator[Download]:
+        """Open the archive for a request."""
         edges = Edges(self.terminal, LocalStorage(self.folder), self.clock, emit, Encoding(), SortMemory())
-        catalog = SqliteCatalog(self.folder / CATALOG)
-        try:
-            return Download(
+        with closing(SqliteCatalog(self.folder / CATALOG)) as catalog:
+            yield Download(
                 request,
                 edges,
                 catalog,
@@ -110,9 +123,7 @@ class Archive:
                 patience=Patience(retries, jitter=0),
                 chance=lambda: 0.0,
                 pacing=0.0,
-            ).run()
-        finally:
-            catalog.close()
+            )
 
     def outcomes(self, trade_date: date = TUESDAY) -> dict[date | None, Outcome]:
         """Return how the units of a day stand, by expiration."""
@@ -171,6 +182,36 @@ def test_what_is_there_is_skipped_without_asking_the_terminal(archive: Archive) 
     assert again.finished.exit_code == 0
     assert (again.finished.downloaded, again.finished.skipped) == (0, 1)
     assert archive.terminal.asked == []
+
+
+def test_of_a_complete_day_no_list_is_read(archive: Archive) -> None:
+    """Its verdict says that nothing is due; here the list is gone since."""
+    archive.run()
+    catalog = SqliteCatalog(archive.folder / CATALOG)
+    catalog.keep_contracts(ContractList("SPXW", TUESDAY, (), LATER), "quote")
+    catalog.close()
+    again = archive.run()
+    assert (again.finished.skipped, again.finished.exit_code, archive.terminal.asked) == (1, 0, [])
+
+
+@pytest.mark.parametrize("scope", [ALL, Scope(1), Scope(60, (date(2024, 1, 17),))], ids=str)
+def test_a_dry_run_over_a_complete_day_opens_no_file(archive: Archive, scope: Scope) -> None:
+    """Names and sizes will do, whatever part of the day is asked for; a run finds out what is in them."""
+    archive.run()
+    for file in archive.folder.glob("2024*/*.parquet"):
+        file.write_bytes(bytes(file.stat().st_size))
+    asked = [expiration for expiration in archive.outcomes() if expiration and scope.covers(TUESDAY, expiration)]
+    assert archive.plans(scope) == [DayPlanned(a_day(dataset="quote"), (), len(asked))]
+    archive.run(scope=scope)
+    assert len(archive.fetched()) == len(asked) > 0
+
+
+def test_a_dry_run_names_a_file_that_is_gone(archive: Archive) -> None:
+    archive.run()
+    gone, *rest = sorted(archive.folder.glob("2024*/*.parquet"))
+    gone.unlink()
+    (plan,) = archive.plans(ALL)
+    assert ([path_of(one) for one in plan.units], plan.skipped) == ([f"20240116/{gone.name}"], len(rest))
 
 
 def test_a_wider_scope_fetches_only_what_is_new(archive: Archive) -> None:

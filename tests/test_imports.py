@@ -26,6 +26,10 @@ TABLE = [
     ("run('config')", HEAVY),
     ("run('config', '--json')", HEAVY),
     ("run('status')", HEAVY),  # no archive here
+    ("archive(); run('status')", HEAVY - {"sqlite3"}),
+    ("archive(); run('status', '--json')", HEAVY - {"sqlite3"}),
+    ("archive(); run('coverage')", HEAVY - {"sqlite3", "psutil"}),  # what is certified is not read again
+    ("archive(); run('update', '--show', '--start-date', '2024-01-16')", HEAVY - {"sqlite3"}),
     ("run('download')", HEAVY),  # no date
     ("run('update', '--help')", HEAVY),
     ("run('verify', '--help')", HEAVY),
@@ -46,6 +50,16 @@ def run(*arguments):
         main()
     except SystemExit:
         pass
+def archive():
+    from datetime import UTC, date, datetime
+    from pathlib import Path
+    from spxdata.catalog.sqlite import SqliteCatalog
+    from spxdata.model import Day, Outcome, Scope, State
+    day, at = Day(date(2024, 1, 16), "SPXW", "greeks", "1m"), datetime(2024, 1, 17, 12, tzinfo=UTC)
+    catalog = SqliteCatalog(Path("data", ".spxdata", "catalog.sqlite"))
+    catalog.begin_day(day, Scope(60), at)
+    catalog.record(Outcome(day.unit(None), State.EMPTY, reason="nothing"), at)
+    catalog.close()
 def complete(line):
     os.environ |= {"_SPXDATA_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()))}
     run()

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from spxdata.model import Day, DayStatus, HoleKind, Outcome, Unit
@@ -228,7 +228,7 @@ def as_record(event: Event, at: datetime) -> dict[str, Any]:
 def plain(value: Any) -> Any:  # noqa: ANN401 - any of the model's values
     """Return a value of the model as what JSON knows: days and moments as ISO text, tuples as lists."""
     match value:
-        case date():  # a datetime too
+        case date() | time():  # a datetime too
             return value.isoformat()
         case tuple() if hasattr(value, "_fields"):
             return {name: plain(item) for name, item in zip(value._fields, value, strict=True)}

@@ -62,6 +62,17 @@ def paths_of(unit: Unit) -> tuple[str, ...]:
     return tuple(path_of(unit, file_format) for file_format in FORMATS)
 
 
+def stem_of(path: str) -> str:
+    """Return the beginning that the paths of all units of a day share, and those of no other day.
+
+    Example:
+        >>> stem_of("20240116/spxw_quote_exp_20240119.parquet"), stem_of("20240116/brk.b.csv")
+        ('20240116/spxw_quote', '20240116/brk.b')
+    """
+    stem, expires, _ = path.partition("_exp_")
+    return stem if expires else path.rpartition(".")[0]
+
+
 def unit_of(path: str) -> Unit:
     """Return the unit whose file a path is.
 

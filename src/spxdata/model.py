@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -161,6 +161,8 @@ class Artifact:
         compression: Codec inside the file; none in CSV.
         created_at: When it was written (aware).
         provenance: Where its rows come from.
+        strikes: Its least and its greatest strike, in dollars; None where nobody noted them, or rows have none.
+        times: Its first and its last time of the day, New York; None likewise, and where rows are of several days.
     """
 
     path: str
@@ -173,6 +175,23 @@ class Artifact:
     compression: str
     created_at: datetime
     provenance: Provenance
+    strikes: tuple[float, float] | None = None
+    times: tuple[time, time] | None = None
+
+
+class Stored(NamedTuple):
+    """A unit's file, and whose rows it holds."""
+
+    unit: Unit
+    artifact: Artifact
+
+
+class Filed(NamedTuple):
+    """What planning needs to know of a unit's file: its expiration, its path, and how many bytes it has."""
+
+    expiration: date | None
+    path: str
+    bytes: int
 
 
 class HoleKind(StrEnum):

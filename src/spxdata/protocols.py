@@ -1,11 +1,27 @@
 """The four edges as small protocols: Terminal, Storage, Catalog, Clock."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import BinaryIO, Protocol
 
-from spxdata.model import Contract, ContractList, Day, DayStatus, Outcome, Provenance, Scope, Unit, Verdict
+from spxdata.model import (
+    Contract,
+    ContractList,
+    Day,
+    DayStatus,
+    Filed,
+    Outcome,
+    Provenance,
+    Scope,
+    Stored,
+    Unit,
+    Verdict,
+)
+
+#: Tells whether a unit's file may matter, by its least and greatest strike and its first and last time of the day.
+MayMatter = Callable[[Unit, tuple[float, float] | None, tuple[time, time] | None], bool]
 
 
 class Clock(Protocol):
@@ -164,6 +180,10 @@ class Storage(Protocol):
         """Return the paths of all files below a folder, sorted, without unfinished ones."""
         ...
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the paths of all files below a folder with their bytes, without unfinished ones and symbolic links."""
+        ...
+
     def remove(self, path: str) -> None:
         """Remove a file; it is no error if there is none."""
         ...
@@ -261,6 +281,46 @@ class Catalog(Protocol):
         """Return the known days between two trade dates, both included, sorted."""
         ...
 
+    def blemished(self, start: date | None = None, end: date | None = None) -> tuple[Outcome, ...]:
+        """Return how the units stand that are not simply there, between two trade dates, both included, sorted.
+
+        Those are units that are not stored, not verified, or stored with holes, a reason, or a day to be asked again:
+        few of many, so that a long range costs no look at each of its units.
+        """
+        ...
+
+    def stored(
+        self,
+        dataset: str,
+        interval: str,
+        *,
+        root: str | None = None,
+        start: date | None = None,
+        end: date | None = None,
+        may_matter: MayMatter | None = None,
+    ) -> Sequence[Stored]:
+        """Return the files of a dataset at an interval, sorted by trade date, root and expiration.
+
+        Of a hundred thousand files it costs little to have them: what is said of one is read when it is looked at.
+
+        Args:
+            dataset: Whose files.
+            interval: At which interval.
+            root: Of which root; None for all.
+            start: First trade date; None for the first there is.
+            end: Last trade date, included; None for the last there is.
+            may_matter: Asked of each file; None for all files.
+        """
+        ...
+
+    def filed(self, day: Day) -> tuple[Filed, ...]:
+        """Return the files of a day, by expiration, the one without first."""
+        ...
+
+    def origins(self, start: date | None = None, end: date | None = None) -> Counter[tuple[str, str | None]]:
+        """Return how many files between two trade dates, both included, are of each dialect and greeks version."""
+        ...
+
     def refusals(self) -> tuple[Outcome, ...]:
         """Return each dataset's newest outcome that is still refused, sorted by dataset.
 
@@ -274,6 +334,13 @@ class Catalog(Protocol):
 
     def contracts(self, root: str, trade_date: date, kind: str) -> ContractList | None:
         """Return a day's contract list, None if it was never fetched."""
+        ...
+
+    def contracts_digest(self, root: str, trade_date: date, kind: str) -> str | None:
+        """Return a digest of a day's contract list, None if it was never fetched.
+
+        A list of the same contracts has the same one, whenever it was fetched; the list itself is not read for it.
+        """
         ...
 
     def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:

@@ -37,6 +37,25 @@ def test_a_list_has_its_values_only(values: list[float], other: float) -> None:
     assert cells.select(found.of(pl.col("x"))).to_series().to_list() == [True] * len(values) + [other in values]
 
 
+@given(st.one_of(st.tuples(NUMBERS, NUMBERS).map(sorted).map(tuple), st.lists(NUMBERS, max_size=4)), NUMBERS, NUMBERS)
+def test_what_lies_between_may_be_wanted_if_any_of_it_is(choice: Any, one: float, other: float) -> None:
+    """Never is something wanted of values that are said to have none."""
+    found = chosen("strike", choice, as_number)
+    low, high = sorted((one, other))
+    assert found is not None
+    assert found.meets(low, high) or not any(value in found for value in (low, high, (low + high) / 2))
+    ends = (found.low, found.high) if found.among is None else found.among
+    assert found.meets(low, high) or not any(end is not None and low <= end <= high for end in ends)
+
+
+def test_what_cannot_be_compared_may_be_wanted() -> None:
+    """No number is less than nan, nor greater; polars has its own mind of that."""
+    for choice in ((None, float("nan")), (float("nan"), None), [float("nan")]):
+        found = chosen("strike", choice, as_number)
+        assert found is not None
+        assert found.meets(1.0, 2.0)
+
+
 def test_an_open_end_has_no_limit() -> None:
     found = chosen("strike", (None, 4700), as_number)
     assert found is not None
@@ -53,6 +72,7 @@ def test_an_open_end_has_no_limit() -> None:
         ("expiration", "2024-02-31", as_day, "not a day"),
         ("expiration", datetime(2024, 1, 16, 10), as_day, "not a day"),  # noqa: DTZ001 - that is the point
         ("times", "25:00", as_time, "not a time"),
+        ("times", "10:00+01:00", as_time, "has an offset"),
         ("right", "straddle", as_right, "neither CALL nor PUT"),
     ],
 )

@@ -613,6 +613,10 @@ class MortalStorage:
         """Pass on."""
         return self.inner.names(folder)
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Pass on."""
+        return self.inner.sizes(folder)
+
     def remove(self, path: str) -> None:
         """Pass on."""
         self.inner.remove(path)

@@ -21,7 +21,20 @@ from spxdata.catalog.migrations import MIGRATIONS, Migration, migrate
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.errors import ArchiveBusy, CatalogCorrupt, DiskFull, NotWritable, StorageError
 from spxdata.model import Outcome, State, Verdict
-from tests.builders import NOW, a_day, a_gap, a_scope, a_unit, an_artifact, empty, failed, refused, stored
+from tests.builders import (
+    NOW,
+    TRADE_DATE,
+    a_contract_list,
+    a_day,
+    a_gap,
+    a_scope,
+    a_unit,
+    an_artifact,
+    empty,
+    failed,
+    refused,
+    stored,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -179,6 +192,19 @@ class TestSchema:
             ("stored", None, None, 1),
             ("failed", "SPX-T003", "once more", 4),
         ]
+
+
+def test_what_an_older_version_recorded_has_no_ranges_and_its_lists_have_digests_all_the_same(path: Path) -> None:
+    """The digest is taken from the list's lines: a certificate stays as good as it was when the list is kept again."""
+    with closing(SqliteCatalog(path)) as catalog:
+        catalog.record(stored(artifact=an_artifact(strikes=(1.0, 2.0))), NOW)
+        catalog.keep_contracts(a_contract_list(), "quote")
+        kept = catalog.contracts_digest("SPXW", TRADE_DATE, "quote")
+    change(path, "UPDATE contract_lists SET digest = NULL")
+    change(path, "UPDATE file_inventory SET strike_min = NULL, strike_max = NULL")
+    with closing(SqliteCatalog(path)) as catalog:
+        assert catalog.contracts_digest("SPXW", TRADE_DATE, "quote") == kept
+        assert catalog.outcome(a_unit()) == stored(artifact=an_artifact())
 
 
 class TestMigrations:

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 import spxdata
 from spxdata.cli.errors import EXIT_CODES, advice
-from spxdata.cli.group import LazyGroup, cli
+from spxdata.cli.group import SUMMARIES, LazyGroup, cli
 from spxdata.emulator import Emulator
 from spxdata.errors import SpxDataError
 from tests.cli.screens import Compare, Run, Screen, environment
@@ -60,6 +60,13 @@ def test_everything_has_help(name: str, command: click.Command) -> None:
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     assert [option.name for option in options if not option.help] == []
     assert "--data-dir" in {flag for option in options for flag in option.opts}
+
+
+def test_the_list_of_commands_says_of_each_what_its_own_help_says_first() -> None:
+    """It is shown without loading them; a new command has its line in `SUMMARIES`."""
+    context = click.Context(cli)
+    found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    assert {name: command.get_short_help_str(100) for name, command in found.items() if command} == SUMMARIES
 
 
 def test_help_lists_the_exit_codes(run: Run) -> None:

@@ -2,13 +2,15 @@
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +25,7 @@ from spxdata.model import (
     ContractList,
     Day,
     DayStatus,
+    Filed,
     Hole,
     HoleKind,
     Outcome,
@@ -690,3 +693,132 @@ class TestRoundTrips:
         with TemporaryDirectory() as folder, opened(kind, Path(folder)) as catalog:
             catalog.keep_contracts(whole, "quote")
             assert catalog.contracts("SPXW", TRADE_DATE, "quote") == whole
+
+
+#: A second trade date, later than `TRADE_DATE`, and a later expiration.
+NEXT_DATE = date(2024, 1, 17)
+LATER = date(2024, 1, 26)
+
+
+class TestManyDays:
+    """blemished, stored, filed, origins: what planning asks about many days at once."""
+
+    @pytest.fixture
+    def held(self, catalog: Catalog) -> dict[str, Outcome]:
+        """Units of two dates and two datasets, some of them with something to say of."""
+        found = {
+            "plain": stored(a_unit(expiration=LATER)),
+            "early": stored(a_unit()),
+            "holes": stored(a_unit(trade_date=NEXT_DATE), holes=(a_gap(),)),
+            "empty": empty(a_unit(trade_date=NEXT_DATE, expiration=LATER)),
+            "unverified": stored(a_unit(dataset="quote"), verified=False),
+            "again": stored(a_unit(dataset="quote", expiration=LATER), ask_again=date(2024, 2, 16)),
+        }
+        for outcome in found.values():
+            catalog.record(outcome, NOW)
+        return found
+
+    def test_units_that_are_simply_there_are_not_blemished(self, catalog: Catalog, held: dict[str, Outcome]) -> None:
+        """All others are, sorted by day and expiration."""
+        found = catalog.blemished()
+        assert found == tuple(held[name] for name in ("unverified", "again", "holes", "empty"))
+        assert all(catalog.outcome(outcome.unit) == outcome for outcome in found)
+
+    def test_those_of_a_range_are(self, catalog: Catalog, held: dict[str, Outcome]) -> None:
+        """Both ends included."""
+        assert catalog.blemished(NEXT_DATE) == (held["holes"], held["empty"])
+        assert catalog.blemished(end=TRADE_DATE) == (held["unverified"], held["again"])
+
+    def test_a_unit_that_is_downloaded_once_more_is_blemished(self, catalog: Catalog, held: dict[str, Outcome]) -> None:
+        """Its file is still there."""
+        catalog.begin(held["plain"].unit, NOW)
+        assert held["plain"].unit in {outcome.unit for outcome in catalog.blemished()}
+
+    def test_stored_files_are_those_of_a_dataset(self, catalog: Catalog, held: dict[str, Outcome]) -> None:
+        """In the order of days and expirations, whatever else is to say of them; as a sequence that can be cut."""
+        expected = [(held[name].unit, held[name].artifact) for name in ("early", "plain", "holes")]
+        found = catalog.stored("greeks", "1m")
+        assert (list(found), len(found)) == (expected, 3)
+        assert (list(found[1:]), found[-1]) == (expected[1:], expected[-1])
+        assert len(catalog.stored("greeks", "1h")) == 0
+
+    def test_stored_files_are_chosen(self, catalog: Catalog, held: dict[str, Outcome]) -> None:
+        """By root, by trade date, and by whoever asks."""
+        assert [unit for unit, _ in catalog.stored("greeks", "1m", start=NEXT_DATE)] == [held["holes"].unit]
+        assert [unit for unit, _ in catalog.stored("greeks", "1m", end=TRADE_DATE, root="SPX")] == []
+        later = catalog.stored("greeks", "1m", root="SPXW", may_matter=lambda unit, *_: unit.expiration == LATER)
+        assert [unit for unit, _ in later] == [held["plain"].unit]
+
+    def test_filed_are_the_files_of_a_day(self, catalog: Catalog, held: dict[str, Outcome]) -> None:
+        """With what they are to be found by, and no more."""
+        files = [held[name].artifact for name in ("early", "plain")]
+        assert catalog.filed(a_day()) == tuple(
+            Filed(expiration, file.path, file.bytes)
+            for expiration, file in zip((EXPIRATION, LATER), files, strict=True)
+            if file
+        )
+        assert catalog.filed(a_day(dataset="trade")) == ()
+
+    @pytest.mark.usefixtures("held")
+    def test_origins_are_counted(self, catalog: Catalog) -> None:
+        """By dialect and greeks version."""
+        other = an_artifact(a_unit(), provenance=a_provenance(dialect="v2", greeks_version=None))
+        catalog.record(stored(a_unit(), artifact=other), NOW)
+        assert catalog.origins() == Counter({("v3", "latest"): 4, ("v2", None): 1})
+        assert catalog.origins(NEXT_DATE, NEXT_DATE) == Counter({("v3", "latest"): 1})
+        assert catalog.origins(date(2025, 1, 2)) == Counter()
+
+    def test_a_day_wide_file_comes_first(self, catalog: Catalog) -> None:
+        """It has no expiration."""
+        catalog.record(stored(), NOW)
+        whole = a_unit(expiration=None)
+        catalog.record(stored(whole), NOW)
+        assert [unit.expiration for unit, _ in catalog.stored("greeks", "1m")] == [None, EXPIRATION]
+        assert [file.expiration for file in catalog.filed(a_day())] == [None, EXPIRATION]
+
+
+class TestRanges:
+    """Between which strikes and times a file's rows lie."""
+
+    @pytest.mark.parametrize(
+        "ranges",
+        [
+            {},
+            {"strikes": (4700.0, 4812.5)},
+            {"times": (time(9, 30), time(16, 15))},
+            {"strikes": (0.5, 9_000.0), "times": (time(9, 30, 0, 17_000), time(16, 0, 59, 999_000))},
+        ],
+        ids=lambda ranges: " and ".join(ranges) or "neither",
+    )
+    def test_they_come_back_as_they_were(self, reopen: Reopen, ranges: dict[str, Any]) -> None:
+        """Also what nobody noted; in every way of asking."""
+        outcome = stored(artifact=an_artifact(**ranges))
+        with reopen() as catalog:
+            catalog.record(outcome, NOW)
+        with reopen() as again:
+            assert again.outcome(outcome.unit) == outcome
+            assert list(again.stored("greeks", "1m")) == [(outcome.unit, outcome.artifact)]
+
+
+class TestContractsDigest:
+    """contracts_digest."""
+
+    def test_a_list_that_was_never_fetched_has_none(self, catalog: Catalog) -> None:
+        assert catalog.contracts_digest("SPXW", TRADE_DATE, "quote") is None
+
+    def test_it_tells_lists_apart_by_their_contracts_alone(self, catalog: Catalog) -> None:
+        """Not by when they were fetched."""
+        digests = []
+        for changes in ({}, {"fetched_at": NOW + timedelta(days=1)}, {"strikes": (4700.0, 4750.0)}):
+            catalog.keep_contracts(a_contract_list(**changes), "quote")
+            digests.append(catalog.contracts_digest("SPXW", TRADE_DATE, "quote"))
+        assert digests[0] == digests[1] != digests[2]
+        assert catalog.contracts_digest("SPXW", TRADE_DATE, "trade") is None
+
+    def test_it_stays_the_same(self, reopen: Reopen) -> None:
+        """For whoever opens the catalog next."""
+        with reopen() as catalog:
+            catalog.keep_contracts(a_contract_list(), "quote")
+            before = catalog.contracts_digest("SPXW", TRADE_DATE, "quote")
+        with reopen() as again:
+            assert again.contracts_digest("SPXW", TRADE_DATE, "quote") == before

@@ -192,6 +192,15 @@ class TestReading:
         assert storage.names("20240116") == ("20240116/a/deep", "20240116/b")
         assert storage.size("20240116/a") is None
 
+    def test_sizes_are_those_of_all_files_below_a_folder(self, storage: Storage) -> None:
+        """As many as there are names, without what is unfinished."""
+        for path, size in (("20240116/b", 3), ("20240116/a/deep", 5), ("20240117/a", 7)):
+            put(storage, path, b"x" * size)
+        with storage.create("20240116/c") as pending:
+            pending.write(b"x")
+            assert storage.sizes("20240116") == {"20240116/b": 3, "20240116/a/deep": 5}
+        assert storage.sizes("20240118") == {}
+
     @pytest.mark.parametrize(
         "path", ["", "/etc/passwd", "../a", "a/../../b", "a//b", "./a", "a/", "a\\b", "a\0b", "a.partial"]
     )

@@ -268,6 +268,10 @@ class SteppedStorage:
         """Return the paths of all files below a folder."""
         return self._inner.names(folder)
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the paths of all files below a folder with their bytes."""
+        return self._inner.sizes(folder)
+
     def remove(self, path: str) -> None:
         """Remove a file."""
         self._steps(f"remove {path}")

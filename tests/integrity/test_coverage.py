@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +54,17 @@ def every(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stock]:
     """Return an empty archive of every kind of catalog."""
     with closing(CATALOGS[request.param](tmp_path)) as catalog:
         yield Stock(tmp_path, catalog)
+
+
+class Blind:
+    """A catalog that does not give its contract lists, nor the units of a day one by one."""
+
+    def __init__(self, inner: Catalog) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        assert name not in {"contracts", "outcomes", "outcome"}, f"{name} was asked"
+        return getattr(self._inner, name)
 
 
 def rows_without(*holes: tuple[Contract, range]) -> list[Row]:
@@ -401,6 +412,15 @@ class TestKept:
         assert {one.day: one for one in again} == issued
         assert unkept(again, every.catalog) == ()
         keep(again, every.catalog)
+        assert {one.day: one for one in again} == issued
+
+    def test_for_one_whose_basis_has_not_changed_nothing_is_opened(self, every: Stock) -> None:
+        """No file, and no contract list: bytes that are not looked at may be any."""
+        every.put(rows=rows_of([CALL, PUT]))
+        issued = every.certificates()
+        for file in every.folder.glob("2024*/*"):
+            file.write_bytes(bytes(file.stat().st_size))
+        again = coverage(cast("Catalog", Blind(every.catalog)), every.storage, every.clock, Wanted())
         assert {one.day: one for one in again} == issued
 
     @pytest.mark.parametrize("change", ["file", "list", "scope", "state", "deleted", "due"])

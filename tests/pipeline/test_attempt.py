@@ -587,6 +587,10 @@ class FailingStorage:
         """Return the paths of all files."""
         return self.storage.names(folder)
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the paths of files with their bytes."""
+        return self.storage.sizes(folder)
+
     def remove(self, path: str) -> None:
         """Remove a file."""
         self.storage.remove(path)

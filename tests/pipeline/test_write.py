@@ -132,6 +132,17 @@ class TestArtifact:
         assert (artifact.format, artifact.compression, artifact.schema_version) == ("parquet", "zstd", 1)
         assert artifact.created_at == NOW
 
+    @pytest.mark.parametrize("changes", [{}, {"numbers": "decimal"}, {"format": "csv"}, {"row_group_rows": 100}])
+    def test_it_tells_between_which_strikes_and_times_rows_lie(
+        self, storage: LocalStorage, changes: dict[str, Any]
+    ) -> None:
+        """Whatever the form, and however many row groups."""
+        artifact = put(storage, rows_of(), **changes)
+        frame = pl.concat(frames(storage, artifact.path))
+        local = frame["timestamp"].dt.time()
+        assert artifact.strikes == (frame["strike"].min(), frame["strike"].max())
+        assert artifact.times == (local.min(), local.max())
+
     def test_the_content_hash_is_that_of_the_stored_rows(self, storage: LocalStorage) -> None:
         """In stored order."""
         content = ContentHash(QUOTE)

@@ -128,7 +128,8 @@ class Archive:
 
         Raises:
             ConfigError: Something of it is wrong.
-            ChecksumMismatch: A file is not the one that the catalog recorded.
+            ChecksumMismatch: A file is not the one that the catalog recorded; of many files it is
+                raised when they are read.
 
         Example:
             >>> archive.scan("greeks", start="2024-01-16", dte=(0, 7), right="PUT").collect()  # doctest: +SKIP

@@ -16,11 +16,12 @@ import polars as pl
 
 from spxdata.analysis.black_scholes import DERIVATIVES
 from spxdata.analysis.expiry import Version, years_to_expiration
-from spxdata.analysis.files import Shelf, Stored
+from spxdata.analysis.files import Shelf
 from spxdata.analysis.greeks import Conventions, cut_mid, greeks
 from spxdata.analysis.normal import Floats
 from spxdata.analysis.wanted import UNDERLYING, Chosen, Wanted, wanted
 from spxdata.errors import ConfigError
+from spxdata.model import Stored
 from spxdata.schema import DATASETS, Dataset
 
 Bools = npt.NDArray[np.bool_]

@@ -1,24 +1,32 @@
-"""Which files of an archive can hold what is wanted, and their rows as one lazy table."""
+"""Which files of an archive can hold what is wanted, and their rows as one lazy table.
 
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+No file is read before it was looked at. A few are looked at by planning, so that what is wrong is heard at once; of
+many, each is looked at when it is about to be read, some at a time: ten years are planned by the catalog alone.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from spxdata.analysis.wanted import Wanted
-from spxdata.model import Artifact, DayStatus, Unit, Verdict
+from spxdata.model import Artifact, DayStatus, Stored, Unit, Verdict
 from spxdata.pipeline.csv_file import csv_scan
 from spxdata.pipeline.earlier import earlier_files
 from spxdata.pipeline.parse import RIGHT, TYPES
 from spxdata.pipeline.read import footer, frames
 from spxdata.pipeline.trust import trusted
 from spxdata.pipeline.versions import OLDER, Table
-from spxdata.protocols import Catalog, Storage
+from spxdata.protocols import Catalog, MayMatter, Storage
 from spxdata.schema import DATASETS, FLAGS, STEP_MS, TRADE_DATE, Column, Dataset
+
+#: As many as a fifth of a second suffices to look at.
+_AT_ONCE: Final = 256
 
 
 class Kind(StrEnum):
@@ -43,11 +51,30 @@ class Part(NamedTuple):
     paths: tuple[str, ...]
 
 
-class Stored(NamedTuple):
-    """A file of the archive, and whose rows it holds."""
+class Narrowed(NamedTuple):
+    """What a query needs of the rows: all of it goes down into the files.
 
-    unit: Unit
-    artifact: Artifact
+    Attributes:
+        columns: The columns; None for all.
+        predicate: Which of the rows; None for all.
+        most: How many of the rows that are wanted, counted before the predicate; None for all.
+    """
+
+    columns: list[str] | None
+    predicate: pl.Expr | None
+    most: int | None
+
+    def of(self, rows: pl.LazyFrame, most: int | None) -> pl.LazyFrame:
+        """Return the rows that are needed; of a number of them with all columns, for `after` to narrow them."""
+        return self._narrowed(rows) if most is None else rows.head(most)
+
+    def after(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return what is needed of rows that were counted."""
+        return frame if self.most is None else self._narrowed(frame.lazy()).collect()
+
+    def _narrowed(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        chosen = rows if self.predicate is None else rows.filter(self.predicate)
+        return chosen if self.columns is None else chosen.select(self.columns)
 
 
 class Shelf:
@@ -59,6 +86,7 @@ class Shelf:
         verify_on_read: Whether every byte must be as recorded, not only size and footer.
         as_of: The moment whose rows are wanted, where units have earlier files; None for the newest.
         older: The versions of columns that are no more written.
+        at_once: How many files are looked at and read at once; more are read part after part.
     """
 
     def __init__(
@@ -69,27 +97,19 @@ class Shelf:
         verify_on_read: bool = False,
         as_of: datetime | None = None,
         older: Table = OLDER,
+        at_once: int = _AT_ONCE,
     ) -> None:
         self.catalog = catalog
         self._storage = storage
         self._verify = verify_on_read
         self._as_of = as_of
         self._versions = older
+        self._at_once = at_once
         self._seen: dict[Artifact, tuple[str, Form]] = {}
 
-    def holding(self, wanted: Wanted) -> tuple[Stored, ...]:
-        """Return the files that may hold some of what is wanted, sorted by trade date and expiration."""
-        earlier = self._earlier()
-        found = []
-        for status in self.days(wanted):
-            for outcome in self.catalog.outcomes(status.day):
-                unit = outcome.unit
-                if wanted.has(unit.trade_date, unit.expiration):
-                    files = [*earlier.get(unit, ()), *([outcome.artifact] if outcome.artifact else [])]
-                    artifact = self._of_the_moment(files)
-                    if artifact is not None:
-                        found.append(Stored(unit, artifact))
-        return tuple(found)
+    def holding(self, wanted: Wanted) -> Sequence[Stored]:
+        """Return the files of all units that may have some of what is wanted, sorted by trade date and expiration."""
+        return self._files(wanted, lambda unit, *_: wanted.has(unit.trade_date, unit.expiration))
 
     def days(self, wanted: Wanted) -> Iterator[DayStatus]:
         """Yield the days that may hold some of what is wanted."""
@@ -106,13 +126,47 @@ class Shelf:
         """Return the rows that are wanted, in canonical types, numbers as float64.
 
         Raises:
-            ChecksumMismatch: A file is not the one that was recorded.
-            NewerVersion: A newer program wrote one.
+            ChecksumMismatch: A file is not the one that was recorded; of many files it is raised by reading them.
+            NewerVersion: A newer program wrote one; likewise.
         """
-        parts = [self.rows(part, wanted.dataset) for part in self.parts(wanted)]
-        if not parts:
-            return pl.LazyFrame(schema=row_types(wanted.dataset))
-        return pl.concat(parts, how="vertical").filter(wanted.rows())
+        types = row_types(wanted.dataset)
+        files = self.reached(wanted)
+        if not files:
+            return pl.LazyFrame(schema=types)
+        if len(files) <= self._at_once:
+            return self._rows(files, wanted)
+
+        def read(
+            columns: list[str] | None, predicate: pl.Expr | None, most: int | None, _: int | None
+        ) -> Iterator[pl.DataFrame]:
+            return self._read(files, wanted, Narrowed(columns, predicate, most))
+
+        return register_io_source(read, schema=types, explain_name="spxdata", explain_detail=f"{len(files):,} files")
+
+    def reached(self, wanted: Wanted) -> Sequence[Stored]:
+        """Return the files that may hold some of what is wanted, by all that the catalog knows of them."""
+        return self._files(wanted, wanted.reaches)
+
+    def _files(self, wanted: Wanted, may_matter: MayMatter) -> Sequence[Stored]:
+        if wanted.complete_only:
+            statuses = self.catalog.days(wanted.start, wanted.end)
+            complete = {status.day for status in statuses if status.verdict is Verdict.COMPLETE}
+
+        def chosen(unit: Unit, strikes: tuple[float, float] | None, times: tuple[time, time] | None) -> bool:
+            return may_matter(unit, strikes, times) and (not wanted.complete_only or unit.day in complete)
+
+        found = self.catalog.stored(
+            wanted.dataset.name,
+            wanted.interval,
+            root=wanted.root,
+            start=wanted.start,
+            end=wanted.end,
+            may_matter=chosen if self._as_of is None else None,  # an earlier file has ranges of its own
+        )
+        if self._as_of is None:
+            return found
+        earlier = self._of_the_moment(found, wanted, self._as_of)
+        return tuple(file for file in earlier if chosen(file.unit, file.artifact.strikes, file.artifact.times))
 
     def frames(self, wanted: Wanted) -> Iterator[pl.DataFrame]:
         """Yield the rows that are wanted as `scan` has them, a row group of a file at a time.
@@ -128,13 +182,16 @@ class Shelf:
                 yield frame.select(columns).filter(rows)
 
     def parts(self, wanted: Wanted) -> tuple[Part, ...]:
-        """Return the files that may hold some of what is wanted, neighbours of one form together.
+        """Look at the files that may hold some of what is wanted; return them, neighbours of one form together.
 
         Raises:
             ChecksumMismatch: A file is not the one that was recorded.
             NewerVersion: A newer program wrote one.
         """
-        looked = [self._looked_at(file) for file in self.holding(wanted)]
+        return self._parts(self.reached(wanted))
+
+    def _parts(self, files: Iterable[Stored]) -> tuple[Part, ...]:
+        looked = [self._looked_at(file) for file in files]
         groups = groupby(looked, key=lambda one: one[1])
         return tuple(Part(form, tuple(path for path, _ in group)) for form, group in groups)
 
@@ -170,18 +227,29 @@ class Shelf:
         found = {status.day.dataset for status in self.catalog.days(start, end)}
         return tuple(name for name in DATASETS if name in found)
 
-    def _earlier(self) -> Mapping[Unit, list[Artifact]]:
-        found: dict[Unit, list[Artifact]] = {}
-        if self._as_of is not None:
-            for file in earlier_files(self.catalog):
-                found.setdefault(file.unit, []).append(file.artifact)
-        return found
+    def _of_the_moment(self, files: Iterable[Stored], wanted: Wanted, at: datetime) -> Iterator[Stored]:
+        """Yield of each unit the file that had its rows at a moment: the newest of those fetched by then."""
+        earlier = (Stored(*one) for one in earlier_files(self.catalog) if wanted.speaks_of(one.unit))
+        fetched = [file for file in (*earlier, *files) if file.artifact.provenance.fetched_at <= at]
+        for unit, mine in groupby(sorted(fetched, key=lambda file: _place(file.unit)), lambda file: file.unit):
+            # of two copies of one fetch the last one counts: that in the unit's own place
+            yield Stored(unit, max(reversed([f.artifact for f in mine]), key=lambda one: one.provenance.fetched_at))
 
-    def _of_the_moment(self, files: list[Artifact]) -> Artifact | None:
-        """Return the file that had a unit's rows at the moment: the newest of those fetched by then."""
-        at = self._as_of
-        known = files if at is None else [file for file in files if file.provenance.fetched_at <= at]
-        return max(reversed(known), key=lambda file: file.provenance.fetched_at, default=None)
+    def _rows(self, files: Sequence[Stored], wanted: Wanted) -> pl.LazyFrame:
+        """Return the rows of files that are wanted, once these were looked at."""
+        parts = [self.rows(part, wanted.dataset) for part in self._parts(files)]
+        return pl.concat(parts, how="vertical").filter(wanted.rows())
+
+    def _read(self, files: Sequence[Stored], wanted: Wanted, narrowed: "Narrowed") -> Iterator[pl.DataFrame]:
+        """Yield the rows of files that are wanted, a part of the files at a time, each looked at before."""
+        left = narrowed.most
+        for start in range(0, len(files), self._at_once):
+            rows = self._rows(files[start : start + self._at_once], wanted)
+            for frame in narrowed.of(rows, left).collect_batches(maintain_order=True):
+                yield narrowed.after(frame)
+                left = None if left is None else left - frame.height
+            if left is not None and left <= 0:
+                return
 
     def _looked_at(self, file: Stored) -> tuple[str, Form]:
         known = self._seen.get(file.artifact)
@@ -198,6 +266,10 @@ class Shelf:
         if artifact.format == "csv":
             return Form(Kind.CSV)
         return Form(Kind.PARQUET, footer(self._storage, artifact.path).decimals)
+
+
+def _place(unit: Unit) -> tuple[date, str, date]:
+    return unit.trade_date, unit.root, unit.expiration or date.min
 
 
 def columns_of(dataset: Dataset) -> tuple[Column, ...]:

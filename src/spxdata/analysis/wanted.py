@@ -9,7 +9,7 @@ import polars as pl
 
 from spxdata.errors import ConfigError
 from spxdata.flags import Flag
-from spxdata.model import Right, parse_day
+from spxdata.model import Right, Unit, parse_day
 from spxdata.schema import DATASETS, Dataset, dataset
 from spxdata.sessions import NEW_YORK
 
@@ -41,6 +41,14 @@ class Chosen(Generic[_T]):
         if self.among is not None:
             return value in self.among
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def meets(self, low: _T, high: _T) -> bool:
+        """Tell whether values between two, both included, may be wanted; where one cannot be compared, they may."""
+        if self.among is not None:
+            return any(not (one < low or one > high) for one in self.among)  # type: ignore[operator]  # of one type
+        below = self.low is not None and high < self.low  # type: ignore[operator]  # of one type
+        above = self.high is not None and low > self.high  # type: ignore[operator]  # of one type
+        return not (below or above)
 
     def of(self, column: pl.Expr) -> pl.Expr:
         """Return the expression of rows whose column is wanted."""
@@ -100,12 +108,13 @@ def as_time(name: str, value: time | str) -> time:
     Raises:
         ConfigError: It is none.
     """
-    if isinstance(value, time):
-        return value
     try:
-        return time.fromisoformat(value)
+        read = value if isinstance(value, time) else time.fromisoformat(value)
     except ValueError:
         raise ConfigError(f"{name}: {value!r} is not a time of the day.", hint="Write it as 10:00.") from None
+    if read.tzinfo is not None:
+        raise ConfigError(f"{name}: {value} has an offset.", hint="Times are New York's: write it as 10:00.")
+    return read
 
 
 def as_number(name: str, value: float) -> float:
@@ -215,6 +224,24 @@ class Wanted:
         return (self.expiration is None or expiration in self.expiration) and (
             self.dte is None or (expiration - trade_date).days in self.dte
         )
+
+    def speaks_of(self, unit: Unit) -> bool:
+        """Tell whether a unit is of the dataset, root and days that are wanted, and may hold any of it."""
+        return (
+            (unit.dataset, unit.interval) == (self.dataset.name, self.interval)
+            and self.root in {None, unit.root}
+            and (self.start is None or unit.trade_date >= self.start)
+            and (self.end is None or unit.trade_date <= self.end)
+            and self.has(unit.trade_date, unit.expiration)
+        )
+
+    def reaches(self, unit: Unit, strikes: tuple[float, float] | None, times: tuple[time, time] | None) -> bool:
+        """Tell whether a unit's file may hold any of it; where nobody noted between what its rows lie, it may."""
+        if not self.has(unit.trade_date, unit.expiration):
+            return False
+        by_strike = self.strike is None or strikes is None or self.strike.meets(*strikes)
+        by_time = self.times is None or times is None or self.times.meets(*times)
+        return by_strike and by_time
 
     def rows(self) -> pl.Expr:
         """Return the expression of the rows that are wanted, of files that may hold some."""

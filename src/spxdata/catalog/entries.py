@@ -6,11 +6,11 @@ status as YYYYMMDD, its words for how things stand. A day-wide unit's expiration
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, time, timedelta
 from hashlib import sha256
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from spxdata.catalog.rules import in_utc
 from spxdata.model import (
@@ -31,6 +31,8 @@ from spxdata.model import (
 )
 
 Entry = dict[str, Any]
+
+_T = TypeVar("_T")
 
 #: The brief's words for how an expiration stands.
 EXPIRATION_WORDS = {
@@ -190,6 +192,8 @@ def file_entry(unit: Unit, artifact: Artifact) -> Entry:
         dayWide=unit.expiration is None,
         contentHash=artifact.content_hash,
         schemaVersion=artifact.schema_version,
+        strikeRange=artifact.strikes,
+        timeRange=artifact.times and tuple(at.isoformat() for at in artifact.times),
         provenance=_given(
             request=origin.request,
             dialect=origin.dialect,
@@ -224,6 +228,8 @@ def file_of(entry: Entry) -> tuple[Unit, Artifact]:
             fetched_at=moment_of(origin["fetchedAt"]),
             spxdata_version=origin["spxdataVersion"],
         ),
+        strikes=_pair(entry.get("strikeRange"), float),
+        times=_pair(entry.get("timeRange"), time.fromisoformat),
     )
     return unit, artifact
 
@@ -318,6 +324,13 @@ def _hole_of(entry: Entry) -> Hole:
 
 def _given(**values: object) -> Entry:
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _pair(values: Sequence[Any] | None, read: Callable[[Any], _T]) -> tuple[_T, _T] | None:
+    if values is None:
+        return None
+    low, high = values
+    return read(low), read(high)
 
 
 def _ends(days: Sequence[date]) -> tuple[str, str]:

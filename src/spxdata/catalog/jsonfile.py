@@ -32,6 +32,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -127,6 +128,11 @@ class JsonCatalog(LedgerCatalog):
         document = self._document(path, text)
         with self._understanding(path):
             return entries.contracts_of(document)
+
+    def contracts_digest(self, root: str, trade_date: date, kind: str) -> str | None:
+        """Return a digest of a day's contract list, None if it was never fetched; its file is not parsed."""
+        text = self._read(_contracts_path(root, trade_date, kind))
+        return None if text is None else sha256(text.partition(_CONTRACTS_KEY)[2]).hexdigest()
 
     def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
         """Keep JSON documents about the archive, each replacing an older one of its key."""
@@ -380,6 +386,10 @@ def _documents_of(document: Entry) -> dict[str, str]:
 _CONTRACTS: Final = f"{PRIVATE}/contracts/"
 # Names of contract lists and documents; a lease is neither.
 _KEPT: Final = re.compile(rf"{re.escape(_CONTRACTS)}[^/]+\.json|{re.escape(PRIVATE)}/(?!lease\.)\w+\.json")
+
+
+# What stands before the contracts in a list's file; after it nothing else comes.
+_CONTRACTS_KEY: Final = b'"contracts":'
 
 
 def _documents_path(kind: str) -> str:

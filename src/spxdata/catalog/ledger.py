@@ -1,7 +1,8 @@
 """Days and units in plain dicts, by the rules every catalog agrees on: what memory and JSON catalogs keep."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date, datetime
@@ -9,7 +10,8 @@ from typing import Any
 
 from spxdata.catalog import rules
 from spxdata.errors import StorageError
-from spxdata.model import Day, DayStatus, Outcome, Scope, Unit, Verdict
+from spxdata.model import Day, DayStatus, Filed, Outcome, Scope, Stored, Unit, Verdict
+from spxdata.protocols import MayMatter
 
 
 class Ledger:
@@ -109,6 +111,10 @@ class Ledger:
         first, last = start or date.min, end or date.max
         known = sorted(day for day in self._days if first <= day.trade_date <= last)
         return tuple(self._days[day] for day in known)
+
+    def between(self, start: date | None, end: date | None) -> Iterator[Outcome]:
+        """Yield how all known units stand between two trade dates, both included, sorted."""
+        return (outcome for status in self.days(start, end) for outcome in self.outcomes(status.day))
 
     def refusals(self) -> tuple[Outcome, ...]:
         """Return each dataset's newest outcome that is still refused, sorted by dataset."""
@@ -248,6 +254,46 @@ class LedgerCatalog(ABC):
         """Return the known days between two trade dates, both included, sorted."""
         with self._reading() as ledger:
             return ledger.days(start, end)
+
+    def blemished(self, start: date | None = None, end: date | None = None) -> tuple[Outcome, ...]:
+        """Return how the units stand that are not simply there, between two trade dates, both included, sorted."""
+        with self._reading() as ledger:
+            return tuple(filter(rules.is_blemished, ledger.between(start, end)))
+
+    def stored(
+        self,
+        dataset: str,
+        interval: str,
+        *,
+        root: str | None = None,
+        start: date | None = None,
+        end: date | None = None,
+        may_matter: MayMatter | None = None,
+    ) -> Sequence[Stored]:
+        """Return the files of a dataset at an interval, sorted by trade date, root and expiration."""
+        with self._reading() as ledger:
+            return tuple(
+                Stored(outcome.unit, file)
+                for status in ledger.days(start, end)
+                if status.day[2:] == (dataset, interval) and root in {None, status.day.root}
+                for outcome in ledger.outcomes(status.day)
+                if (file := outcome.artifact) and (not may_matter or may_matter(outcome.unit, file.strikes, file.times))
+            )
+
+    def filed(self, day: Day) -> tuple[Filed, ...]:
+        """Return the files of a day, by expiration, the one without first."""
+        with self._reading() as ledger:
+            return tuple(
+                Filed(outcome.unit.expiration, outcome.artifact.path, outcome.artifact.bytes)
+                for outcome in ledger.outcomes(day)
+                if outcome.artifact
+            )
+
+    def origins(self, start: date | None = None, end: date | None = None) -> Counter[tuple[str, str | None]]:
+        """Return how many files between two trade dates, both included, are of each dialect and greeks version."""
+        with self._reading() as ledger:
+            files = (outcome.artifact.provenance for outcome in ledger.between(start, end) if outcome.artifact)
+            return Counter((origin.dialect, origin.greeks_version) for origin in files)
 
     def refusals(self) -> tuple[Outcome, ...]:
         """Return each dataset's newest outcome that is still refused, sorted by dataset."""

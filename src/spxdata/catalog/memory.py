@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date, datetime
+from hashlib import sha256
 from threading import Lock
 
 from spxdata.catalog import rules
@@ -53,6 +54,11 @@ class MemoryCatalog(LedgerCatalog):
         """Return a day's contract list, None if it was never fetched."""
         with self._lock:
             return self._contracts.get((root, trade_date, kind))
+
+    def contracts_digest(self, root: str, trade_date: date, kind: str) -> str | None:
+        """Return a digest of a day's contract list, None if it was never fetched."""
+        kept = self.contracts(root, trade_date, kind)
+        return None if kept is None else sha256(repr(kept.contracts).encode()).hexdigest()
 
     def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
         """Keep JSON documents about the archive, each replacing an older one of its key."""

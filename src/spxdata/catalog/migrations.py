@@ -252,8 +252,20 @@ _DOCUMENTS = Migration(
     ),
 )
 
+_RANGES = Migration(
+    "ranges of files, digests of contract lists",
+    (
+        # NULL: nobody noted them, or rows have none. What the catalog knows need not be looked up in the file.
+        "ALTER TABLE file_inventory ADD COLUMN strike_min REAL",  # dollars
+        "ALTER TABLE file_inventory ADD COLUMN strike_max REAL",
+        "ALTER TABLE file_inventory ADD COLUMN time_min TEXT",  # of the day, New York
+        "ALTER TABLE file_inventory ADD COLUMN time_max TEXT",
+        "ALTER TABLE contract_lists ADD COLUMN digest TEXT",  # of its lines; NULL: to be taken from them
+    ),
+)
+
 #: Append only: a migration that was ever released is never edited.
-MIGRATIONS: tuple[Migration, ...] = (_FIRST_SCHEMA, _DOCUMENTS)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST_SCHEMA, _DOCUMENTS, _RANGES)
 
 
 def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

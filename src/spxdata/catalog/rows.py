@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +26,8 @@ from spxdata.model import (
 )
 
 Values = dict[str, Any]
+Ranges = tuple[tuple[float, float] | None, tuple[time, time] | None]
+Sketch = tuple[Unit, tuple[float, float] | None, tuple[time, time] | None]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -94,6 +97,10 @@ def artifact_values(unit: Unit, artifact: Artifact) -> Values:
         "fetched_us": micros(origin.fetched_at),
         "spxdata_version": origin.spxdata_version,
         "created_us": micros(artifact.created_at),
+        "strike_min": artifact.strikes and artifact.strikes[0],
+        "strike_max": artifact.strikes and artifact.strikes[1],
+        "time_min": artifact.times and artifact.times[0].isoformat(),
+        "time_max": artifact.times and artifact.times[1].isoformat(),
     }
 
 
@@ -113,31 +120,32 @@ def hole_values(unit_id: int, holes: Iterable[Hole]) -> Iterable[Values]:
         }
 
 
-def strikes_values(list_id: int, contracts: ContractList) -> Iterable[Values]:
+def strikes_values(contracts: ContractList) -> Iterable[Values]:
     """Yield the columns of a contract list: a row for each expiration and right, with its strikes."""
     ordered = sorted(contracts.contracts, key=_line)
     for (expiration, right), group in groupby(ordered, key=_line):
         strikes = [contract.strike for contract in group]
         yield {
-            "list_id": list_id,
             "expiration": expiration.isoformat(),
             "right": right.value,
             "strikes": json.dumps(strikes, separators=(",", ":")),
         }
 
 
+def lines_digest(lines: Iterable[Values | sqlite3.Row]) -> str:
+    """Return a digest of a contract list's rows, sorted by expiration and right."""
+    digest = sha256()
+    for line in lines:
+        digest.update(f"{line['expiration']} {line['right']} {line['strikes']}\n".encode())
+    return digest.hexdigest()
+
+
 def outcome_of(row: sqlite3.Row, holes: tuple[Hole, ...]) -> Outcome:
     """Return the outcome of a unit's row, joined with its file's."""
     return Outcome(
-        unit=Unit(
-            date.fromisoformat(row["trade_date"]),
-            row["root"],
-            row["dataset"],
-            row["interval"],
-            _day(row["expiration_date"]),
-        ),
+        unit=unit_of([row[name] for name in UNIT]),
         state=State(row["outcome"]),
-        artifact=None if row["relative_path"] is None else _artifact_of(row),
+        artifact=None if row["relative_path"] is None else artifact_of([row[name] for name in FILE]),
         holes=holes,
         notes=row["notes"],
         reason=row["reason"],
@@ -189,26 +197,68 @@ def contracts_of(rows: Iterable[sqlite3.Row]) -> tuple[Contract, ...]:
     )
 
 
-def _artifact_of(row: sqlite3.Row) -> Artifact:
+#: The columns of a unit, in the order in which `unit_of` takes their values.
+UNIT = ("trade_date", "root", "dataset", "interval", "expiration_date")
+
+
+def unit_of(values: Sequence[Any]) -> Unit:
+    """Return the unit of the values that begin with those of its columns."""
+    trade_date, root, dataset, interval, expiration = values[:5]
+    return Unit(date.fromisoformat(trade_date), root, dataset, interval, _day(expiration))
+
+
+#: The columns of a file, in the order in which `artifact_of` takes their values.
+FILE = (
+    "relative_path",
+    "record_count",
+    "size",
+    "checksum",
+    "content_hash",
+    "schema_version",
+    "format",
+    "compression",
+    "created_us",
+    "request",
+    "dialect",
+    "greeks_version",
+    "rate_type",
+    "fetched_us",
+    "spxdata_version",
+    "strike_min",
+    "strike_max",
+    "time_min",
+    "time_max",
+)
+
+
+def sketch_of(values: Sequence[Any]) -> Sketch:
+    """Return the unit, the strikes and the times of the values of a unit's and a file's columns."""
+    return unit_of(values), *_ranges(*values[-4:])
+
+
+def artifact_of(values: Sequence[Any]) -> Artifact:
+    """Return the file of the values of its columns: by place, for a hundred thousand are made in a second."""
+    path, count, size, digest, content, version, form, codec, created, *origin, low, high, first, last = values
+    request, dialect, greeks, rate, fetched, by = origin
     return Artifact(
-        path=row["relative_path"],
-        rows=row["record_count"],
-        bytes=row["size"],
-        sha256=row["checksum"],
-        content_hash=row["content_hash"],
-        schema_version=row["schema_version"],
-        format=row["format"],
-        compression=row["compression"],
-        created_at=moment(row["created_us"]),
-        provenance=Provenance(
-            request=row["request"],
-            dialect=row["dialect"],
-            greeks_version=row["greeks_version"],
-            rate_type=row["rate_type"],
-            fetched_at=moment(row["fetched_us"]),
-            spxdata_version=row["spxdata_version"],
-        ),
+        path,
+        count,
+        size,
+        digest,
+        content,
+        version,
+        form,
+        codec,
+        moment(created),
+        Provenance(request, dialect, greeks, rate, moment(fetched), by),
+        *_ranges(low, high, first, last),
     )
+
+
+def _ranges(low: float | None, high: float | None, first: str | None, last: str | None) -> Ranges:
+    strikes = None if low is None or high is None else (low, high)
+    times = None if first is None or last is None else (time.fromisoformat(first), time.fromisoformat(last))
+    return strikes, times
 
 
 def _line(contract: Contract) -> tuple[date, Right]:

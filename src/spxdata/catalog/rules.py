@@ -35,6 +35,12 @@ def settled(known: Outcome | None, new: Outcome) -> Outcome:
     return new
 
 
+def is_blemished(outcome: Outcome) -> bool:
+    """Tell whether there is more to say of a unit than that it is stored."""
+    plain = outcome.state is State.STORED and outcome.verified and not outcome.holes
+    return not plain or outcome.reason is not None or outcome.ask_again is not None
+
+
 def withdrawn(known: Outcome) -> Outcome:
     """Return how a unit stands without its file: as never asked for, or still downloading."""
     return known if known.artifact is None else bare(known.unit, known.state)

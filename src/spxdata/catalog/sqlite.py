@@ -2,10 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any, overload
 
 from spxdata.catalog import rows, rules
 from spxdata.catalog.connection import PATIENCE, Connection
@@ -13,8 +15,8 @@ from spxdata.catalog.holder import Hand
 from spxdata.catalog.lease import Lease
 from spxdata.catalog.migrations import migrate, require_current
 from spxdata.errors import CatalogCorrupt
-from spxdata.model import ContractList, Day, DayStatus, Hole, Outcome, Scope, Unit, Verdict
-from spxdata.protocols import Clock
+from spxdata.model import ContractList, Day, DayStatus, Filed, Hole, Outcome, Scope, Stored, Unit, Verdict
+from spxdata.protocols import Clock, MayMatter
 
 
 class SqliteCatalog:
@@ -120,13 +122,49 @@ class SqliteCatalog:
     def outcomes(self, day: Day) -> tuple[Outcome, ...]:
         """Return how all known units of a day stand, by expiration, the one without first."""
         with self._connection.read() as catalog:
-            return _outcomes(catalog, {**rows.day_key(day), "every": True, "expiration_date": None})
+            return _outcomes(catalog, _GET_UNITS, {**rows.day_key(day), "every": True, "expiration_date": None})
 
     def days(self, start: date | None = None, end: date | None = None) -> tuple[DayStatus, ...]:
         """Return the known days between two trade dates, both included, sorted."""
-        values = {"start": start and start.isoformat(), "end": end and end.isoformat()}
         with self._connection.read() as catalog, _decoded():
-            return tuple(map(rows.status_of, catalog.execute(_DAYS, values)))
+            return tuple(map(rows.status_of, catalog.execute(_DAYS, _range(start, end))))
+
+    def blemished(self, start: date | None = None, end: date | None = None) -> tuple[Outcome, ...]:
+        """Return how the units stand that are not simply there, between two trade dates, both included, sorted."""
+        with self._connection.read() as catalog:
+            return _outcomes(catalog, _GET_BLEMISHED, _range(start, end))
+
+    def stored(
+        self,
+        dataset: str,
+        interval: str,
+        *,
+        root: str | None = None,
+        start: date | None = None,
+        end: date | None = None,
+        may_matter: MayMatter | None = None,
+    ) -> Sequence[Stored]:
+        """Return the files of a dataset at an interval, sorted by trade date, root and expiration."""
+        values = {**_range(start, end), "root": root, "dataset": dataset, "interval": interval}
+        with self._connection.read() as catalog:
+            lines = map(tuple, catalog.execute(_GET_STORED, values))
+            if may_matter is None:
+                return Files(tuple(lines))
+            return Files(tuple(line for line, said in _sketched(lines) if may_matter(*said)))
+
+    def filed(self, day: Day) -> tuple[Filed, ...]:
+        """Return the files of a day, by expiration, the one without first."""
+        with self._connection.read() as catalog, _decoded():
+            return tuple(
+                Filed(None if expiration is None else date.fromisoformat(expiration), path, size)
+                for expiration, path, size in catalog.execute(_GET_FILED, rows.day_key(day))
+            )
+
+    def origins(self, start: date | None = None, end: date | None = None) -> Counter[tuple[str, str | None]]:
+        """Return how many files between two trade dates, both included, are of each dialect and greeks version."""
+        with self._connection.read() as catalog:
+            counted = catalog.execute(_COUNT_ORIGINS, _range(start, end))
+            return Counter({(dialect, version): files for dialect, version, files in counted})
 
     def refusals(self) -> tuple[Outcome, ...]:
         """Return each dataset's newest outcome that is still refused, sorted by dataset."""
@@ -139,14 +177,16 @@ class SqliteCatalog:
 
     def keep_contracts(self, contracts: ContractList, kind: str) -> None:
         """Keep a day's contract list, replacing an older one."""
+        lines = tuple(rows.strikes_values(contracts))
         values = {
             **_list_key(contracts.root, contracts.trade_date, kind),
             "fetched_us": rows.micros(contracts.fetched_at),
+            "digest": rows.lines_digest(lines),
         }
         with self._write() as catalog:
             (list_id,) = catalog.execute(_PUT_LIST, values).fetchone()
             catalog.execute("DELETE FROM contract_strikes WHERE list_id = ?", (list_id,))
-            catalog.executemany(_PUT_STRIKES, rows.strikes_values(list_id, contracts))
+            catalog.executemany(_PUT_STRIKES, [{**line, "list_id": list_id} for line in lines])
 
     def contracts(self, root: str, trade_date: date, kind: str) -> ContractList | None:
         """Return a day's contract list, None if it was never fetched."""
@@ -154,9 +194,19 @@ class SqliteCatalog:
             found = catalog.execute(_GET_LIST, _list_key(root, trade_date, kind)).fetchone()
             if found is None:
                 return None
-            lines = catalog.execute("SELECT * FROM contract_strikes WHERE list_id = ?", (found["id"],))
+            lines = catalog.execute(_GET_STRIKES, (found["id"],))
             with _decoded():
                 return ContractList(root, trade_date, rows.contracts_of(lines), rows.moment(found["fetched_us"]))
+
+    def contracts_digest(self, root: str, trade_date: date, kind: str) -> str | None:
+        """Return a digest of a day's contract list, None if it was never fetched."""
+        with self._connection.read() as catalog:
+            found = catalog.execute(_GET_LIST, _list_key(root, trade_date, kind)).fetchone()
+            if found is None:
+                return None
+            if found["digest"] is not None:
+                return str(found["digest"])
+            return rows.lines_digest(catalog.execute(_GET_STRIKES, (found["id"],)))  # of a list kept before digests
 
     def keep_documents(self, kind: str, documents: Mapping[str, str]) -> None:
         """Keep JSON documents about the archive, each replacing an older one of its key."""
@@ -216,23 +266,66 @@ class SqliteCatalog:
             catalog.execute(_END_DAY, values)
 
 
+class Files(Sequence[Stored]):
+    """Files on record, of which only the one that is looked at is made of what SQLite said.
+
+    Args:
+        lines: The values of their columns: the unit's, then the file's.
+    """
+
+    def __init__(self, lines: Sequence[tuple[Any, ...]]) -> None:
+        self._lines = lines
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, place: int) -> Stored: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Files": ...
+
+    def __getitem__(self, place: int | slice) -> "Stored | Files":
+        """Return one of them, or some.
+
+        Raises:
+            CatalogCorrupt: It holds a value that was never written.
+        """
+        if isinstance(place, slice):
+            return Files(self._lines[place])
+        with _decoded():
+            line = self._lines[place]
+            return Stored(rows.unit_of(line), rows.artifact_of(line[len(rows.UNIT) :]))
+
+
+def _range(start: date | None, end: date | None) -> rows.Values:
+    return {"start": (start or date.min).isoformat(), "end": (end or date.max).isoformat()}
+
+
 def _list_key(root: str, trade_date: date, kind: str) -> rows.Values:
     return {"root": root, "trade_date": trade_date.isoformat(), "kind": kind}
 
 
 def _get(catalog: sqlite3.Connection, unit: Unit) -> Outcome | None:
-    found = _outcomes(catalog, {**rows.unit_key(unit), "every": False})
+    found = _outcomes(catalog, _GET_UNITS, {**rows.unit_key(unit), "every": False})
     return found[0] if found else None
 
 
-def _outcomes(catalog: sqlite3.Connection, key: rows.Values) -> tuple[Outcome, ...]:
-    units = catalog.execute(_GET_UNITS, key).fetchall()
+def _outcomes(catalog: sqlite3.Connection, query: str, values: rows.Values) -> tuple[Outcome, ...]:
+    units = catalog.execute(query, values).fetchall()
     with _decoded():
         return tuple(rows.outcome_of(unit, _holes(catalog, unit["id"])) for unit in units)
 
 
 def _holes(catalog: sqlite3.Connection, unit_id: int) -> tuple[Hole, ...]:
     return tuple(map(rows.hole_of, catalog.execute(_GET_HOLES, (unit_id,))))
+
+
+def _sketched(lines: Iterable[tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], rows.Sketch]]:
+    with _decoded():
+        for line in lines:
+            yield line, rows.sketch_of(line)
 
 
 @contextmanager
@@ -317,16 +410,14 @@ _SUM_UP = """
 _DAYS = """
     SELECT *
     FROM download_status
-    WHERE (:start IS NULL OR trade_date >= :start) AND (:end IS NULL OR trade_date <= :end)
+    WHERE trade_date BETWEEN :start AND :end
     ORDER BY trade_date, root, dataset, interval
 """
 
-_UNIT_AND_FILE = """
+_UNIT_AND_FILE = f"""
         u.id, u.trade_date, u.root, u.dataset, u.interval, u.expiration_date,
         u.outcome, u.reason, u.code, u.ask_again, u.attempts, u.notes, u.verified,
-        f.relative_path, f.size, f.checksum, f.content_hash, f.record_count, f.schema_version,
-        f.format, f.compression, f.created_us,
-        f.request, f.dialect, f.greeks_version, f.rate_type, f.fetched_us, f.spxdata_version
+        {", ".join(f"f.{column}" for column in rows.FILE)}
 """
 
 _GET_UNITS = f"""
@@ -337,6 +428,38 @@ _GET_UNITS = f"""
         AND (:every OR u.expiration_date IS :expiration_date)
     ORDER BY u.expiration_date NULLS FIRST
 """  # noqa: S608 - made of nothing but constants
+
+_GET_BLEMISHED = f"""
+    SELECT {_UNIT_AND_FILE}
+    FROM expiration_status AS u
+    LEFT JOIN file_inventory AS f ON f.unit_id = u.id
+    WHERE u.trade_date BETWEEN :start AND :end
+        AND (u.outcome <> 'stored' OR NOT u.verified OR u.reason IS NOT NULL OR u.ask_again IS NOT NULL
+             OR u.id IN (SELECT unit_id FROM holes))
+    ORDER BY u.trade_date, u.root, u.dataset, u.interval, u.expiration_date NULLS FIRST
+"""  # noqa: S608 - made of nothing but constants
+
+_GET_STORED = f"""
+    SELECT {", ".join((*rows.UNIT, *rows.FILE))}
+    FROM file_inventory
+    WHERE trade_date BETWEEN :start AND :end AND dataset = :dataset AND interval = :interval
+        AND (:root IS NULL OR root = :root)
+    ORDER BY trade_date, root, expiration_date NULLS FIRST
+"""  # noqa: S608 - made of nothing but constants
+
+_GET_FILED = """
+    SELECT expiration_date, relative_path, size
+    FROM file_inventory
+    WHERE trade_date = :trade_date AND root = :root AND dataset = :dataset AND interval = :interval
+    ORDER BY expiration_date NULLS FIRST
+"""
+
+_COUNT_ORIGINS = """
+    SELECT dialect, greeks_version, count(*)
+    FROM file_inventory
+    WHERE trade_date BETWEEN :start AND :end
+    GROUP BY dialect, greeks_version
+"""
 
 # A unit is refused only by its last recorded outcome, which is its last line of history.
 _GET_REFUSED = f"""
@@ -376,18 +499,13 @@ _PUT_UNIT = """
     RETURNING id
 """
 
-_PUT_FILE = """
+_PUT_FILE = f"""
     INSERT INTO file_inventory
-        (unit_id, trade_date, root, dataset, interval, expiration_date,
-         filename, relative_path, size, checksum, content_hash, record_count, schema_version,
-         format, compression, created_us,
-         request, dialect, greeks_version, rate_type, fetched_us, spxdata_version)
+        (unit_id, trade_date, root, dataset, interval, expiration_date, filename, {", ".join(rows.FILE)})
     VALUES
-        (:unit_id, :trade_date, :root, :dataset, :interval, :expiration_date,
-         :filename, :relative_path, :size, :checksum, :content_hash, :record_count, :schema_version,
-         :format, :compression, :created_us,
-         :request, :dialect, :greeks_version, :rate_type, :fetched_us, :spxdata_version)
-"""
+        (:unit_id, :trade_date, :root, :dataset, :interval, :expiration_date, :filename,
+         {", ".join(f":{column}" for column in rows.FILE)})
+"""  # noqa: S608 - made of nothing but constants
 
 _PUT_HOLE = """
     INSERT INTO holes (unit_id, position, kind, expiration, strike, "right", first_minute, last_minute)
@@ -407,15 +525,17 @@ _PUT_DOCUMENT = """
 """
 
 _PUT_LIST = """
-    INSERT INTO contract_lists (root, trade_date, kind, fetched_us)
-    VALUES (:root, :trade_date, :kind, :fetched_us)
-    ON CONFLICT (trade_date, root, kind) DO UPDATE SET fetched_us = excluded.fetched_us
+    INSERT INTO contract_lists (root, trade_date, kind, fetched_us, digest)
+    VALUES (:root, :trade_date, :kind, :fetched_us, :digest)
+    ON CONFLICT (trade_date, root, kind) DO UPDATE SET fetched_us = excluded.fetched_us, digest = excluded.digest
     RETURNING id
 """
 
 _GET_LIST = """
-    SELECT id, fetched_us FROM contract_lists WHERE root = :root AND trade_date = :trade_date AND kind = :kind
+    SELECT id, fetched_us, digest FROM contract_lists WHERE root = :root AND trade_date = :trade_date AND kind = :kind
 """
+
+_GET_STRIKES = 'SELECT * FROM contract_strikes WHERE list_id = ? ORDER BY expiration, "right"'
 
 _PUT_STRIKES = """
     INSERT INTO contract_strikes (list_id, expiration, "right", strikes)

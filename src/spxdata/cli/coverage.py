@@ -137,16 +137,18 @@ def _wanted(
 
 def _certified(settings: Settings, wanted: "Wanted", clock: SystemClock) -> Sequence[Certificate] | None:
     """Return the certificates of the days in question, and keep them; None if there is no archive yet."""
-    from spxdata.integrity.coverage import coverage, keep, unkept
+    from spxdata.integrity.coverage import issued, keep, kept_certificates
     from spxdata.opening import kept_as, make_catalog, make_storage
 
     if not kept_as(settings):
         return None
     with closing(make_catalog(settings)) as catalog:
-        found = coverage(catalog, make_storage(settings), clock, wanted)
-        if unkept(found, catalog):
+        kept = kept_certificates(catalog)
+        found = issued(catalog, make_storage(settings), clock, wanted, kept)
+        new = [one for one in found if kept.get(one.day) != one]
+        if new:
             with suppress(ArchiveBusy), catalog.lease(clock):  # who writes the archive makes them stale anyway
-                keep(found, catalog)
+                keep(new, catalog)
     return found
 
 
@@ -255,8 +257,9 @@ def holidays(found: Sequence[Certificate]) -> Iterator[str]:
 def _holidays(found: Sequence[Certificate]) -> Iterator[tuple[date, str]]:
     """Yield the days between the first and the last one that are no trading days though no weekend, and why."""
     days = [one.day.trade_date for one in found]
-    for number in range((max(days) - min(days)).days + 1) if days else ():
-        day = min(days) + timedelta(days=number)
+    first, last = min(days, default=date.max), max(days, default=date.min)
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
         reason = closed_because(day)
         if reason and day.weekday() < len(_WEEKDAYS):
             yield day, reason

@@ -36,6 +36,31 @@ COMMANDS: Mapping[str, str] = {
     "demo": "spxdata.cli.demo",
 }
 
+#: What each command does, as its own help says first: the list of commands is shown without loading them all.
+SUMMARIES: Mapping[str, str] = {
+    "download": "Download the option chains of trade dates.",
+    "update": "Fetch everything that the archive's rule wants and lacks.",
+    "status": "Show what the archive holds and what it lacks.",
+    "coverage": "Show what is complete, and exactly what is missing.",
+    "verify": "Check every file against the catalog, and both ways.",
+    "repair": "Fetch again what is damaged or missing, and only that.",
+    "revisions": "Find out what the vendor has changed.",
+    "convert": "Encode the stored files anew: Parquet or CSV.",
+    "clean": "Remove what failed downloads and old refusals left.",
+    "quarantine": "List refused replies, or show one with its rows.",
+    "chain": "Show the option chain as it was known at a moment.",
+    "contract": "Show a contract's history.",
+    "query": "Ask the archive in SQL, which may only read.",
+    "audit-greeks": "Compare the vendor's volatilities and greeks with our own.",
+    "export": "Write days of the archive as files for others.",
+    "datasets": "Show the kinds of data there are.",
+    "doctor": "Look at Terminal, archive and system.",
+    "sessions": "Show trading days and hours, holidays and early closes.",
+    "config": "Show every setting and where its value came from.",
+    "emulator": "Run a Theta Terminal of our own.",
+    "demo": "Try it all on an emulated Terminal.",
+}
+
 _EPILOG = """\
 \b
 Try it without a Terminal:    spxdata demo
@@ -57,6 +82,11 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(COMMANDS[cmd_name]).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES[name]) for name in COMMANDS])
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:  # noqa: ANN401 - click's
         """Run, remembering what was typed: a message may tell how to go on."""

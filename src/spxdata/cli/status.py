@@ -1,11 +1,11 @@
 """`spxdata status`: what the archive holds, day by day."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import click
 
@@ -15,7 +15,10 @@ from spxdata.cli.report import day_name, hole_lines, within
 from spxdata.cli.text import counted, echo, size, table
 from spxdata.config import Settings
 from spxdata.events import plain
-from spxdata.model import DayStatus, Outcome, Provenance, State, Verdict, parse_day
+from spxdata.model import Day, DayStatus, Outcome, State, Verdict, parse_day
+
+#: Days up to which each has its line; of more, those that are complete are told by month.
+_MANY: Final = 100
 
 #: The mark of each word for a day.
 MARKS: Final[dict[str, str]] = {"success": "✓", "in-progress": "⚡", "failed": "✗", "queued": "⏳"}
@@ -27,7 +30,7 @@ class Line:
 
     Attributes:
         status: The day's line in the catalog.
-        outcomes: How its units within the scope stand.
+        outcomes: How its units within the scope stand that are not simply there.
     """
 
     status: DayStatus
@@ -60,6 +63,49 @@ class Line:
         return (*words, counted(status.files, "file"), counted(status.rows, "record"), size(status.bytes))
 
 
+@dataclass(frozen=True, slots=True)
+class Month:
+    """Complete days of a month, as the report shows them where days are many.
+
+    Attributes:
+        lines: The days, of one root, dataset and interval.
+    """
+
+    lines: tuple[Line, ...]
+    reason: str = ""
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the columns of its line."""
+        first, *more = self.lines[0].cells()
+        name = f"{first[:7]}{first[10:]}, {counted(len(self.lines), 'day')}"
+        statuses = [line.status for line in self.lines]
+        files, rows = sum(one.files for one in statuses), sum(one.rows for one in statuses)
+        amounts = counted(files, "file"), counted(rows, "record"), size(sum(one.bytes for one in statuses))
+        return (name, *more[:2], *amounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an archive holds of some days.
+
+    Attributes:
+        lines: The days.
+        origins: Their files, by dialect and greeks version.
+    """
+
+    lines: tuple[Line, ...]
+    origins: Counter[tuple[str, str | None]]
+
+    def files_by(self, what: Literal["dialect", "greeks version"]) -> dict[str, int]:
+        """Return how many files are of each dialect or greeks version, the most frequent first."""
+        found: Counter[str] = Counter()
+        for (dialect, version), files in self.origins.items():
+            value = dialect if what == "dialect" else version
+            if value is not None:
+                found[value] += files
+        return dict(found.most_common())
+
+
 @click.command()
 @click.option("--start-date", metavar="DAY", help="First trade date, as 2024-01-16 or 20240116.")
 @click.option("--end-date", metavar="DAY", help="Last trade date, included.")
@@ -83,36 +129,41 @@ def show(settings: Settings, start: date | None = None, end: date | None = None,
         as_json: Whether to write JSON instead.
     """
     directory = settings.storage.data_directory
-    lines = _read(settings, start, end)
+    held = _read(settings, start, end)
     if as_json:
-        _tell(lines or [])
-    elif lines is None:
+        _tell(held or Held((), Counter()))
+    elif held is None:
         echo(f"There is no archive in {directory} yet.")
         echo("Hint: Begin one with spxdata download --date 2024-01-16, or name another with --data-dir.")
-    elif not lines:
+    elif not held.lines:
         echo(f"The archive {directory} holds {'nothing of these days' if start or end else 'nothing yet'}.")
     else:
-        _show(directory, lines)
+        _show(directory, held)
 
 
-def _read(settings: Settings, start: date | None, end: date | None) -> list[Line] | None:
-    """Return the archive's days; None if there is no archive."""
+def _read(settings: Settings, start: date | None, end: date | None) -> "Held | None":
+    """Return what the archive holds; None if there is no archive."""
     from spxdata.opening import existing_catalog
 
     with existing_catalog(settings) as catalog:
         if catalog is None:
             return None
-        return [
-            Line(status, tuple(within(status, catalog.outcomes(status.day)))) for status in catalog.days(start, end)
-        ]
+        blemished: dict[Day, list[Outcome]] = {}
+        for outcome in catalog.blemished(start, end):
+            blemished.setdefault(outcome.unit.day, []).append(outcome)
+        days = catalog.days(start, end)
+        lines = tuple(Line(status, tuple(within(status, blemished.get(status.day, ())))) for status in days)
+        return Held(lines, catalog.origins(start, end))
 
 
-def _show(directory: Path, lines: Sequence[Line]) -> None:
+def _show(directory: Path, held: Held) -> None:
+    lines = held.lines
     echo(f"Status of {directory}")
     echo()
-    for line, text in zip(lines, table([line.cells() for line in lines], right=(3, 4, 5)), strict=True):
+    shown = _shown(lines)
+    for line, text in zip(shown, table([line.cells() for line in shown], right=(3, 4, 5)), strict=True):
         echo(f"{text} ({line.reason})" if line.reason else text)
-        if line.status.verdict is Verdict.PARTIAL:
+        if isinstance(line, Line) and line.status.verdict is Verdict.PARTIAL:
             numbers, told = hole_lines(line.outcomes)
             for more in (f"    {numbers}", *told):
                 echo(more)
@@ -124,7 +175,7 @@ def _show(directory: Path, lines: Sequence[Line]) -> None:
     records = counted(sum(line.status.rows for line in lines), "record")
     files = counted(sum(line.status.files for line in lines), "file")
     echo(f"Storage: {size(sum(line.status.bytes for line in lines))} in {files}, {records}")
-    versions = _files_by(lines, lambda origin: origin.greeks_version)
+    versions = held.files_by("greeks version")
     if len(versions) > 1:
         several = "two" if len(versions) == 2 else str(len(versions))
         each = ", ".join(f"{version} ({counted(count, 'file')})" for version, count in versions.items())
@@ -132,13 +183,21 @@ def _show(directory: Path, lines: Sequence[Line]) -> None:
         echo("Hint: To have one version, set greeks.version, and download the days of the other again with --force.")
 
 
-def _files_by(lines: Sequence[Line], what: Callable[[Provenance], str | None]) -> dict[str, int]:
-    """Return how many files have each value of something that provenance tells, the most frequent first."""
-    artifacts = [outcome.artifact for line in lines for outcome in line.outcomes if outcome.artifact]
-    return dict(Counter(value for artifact in artifacts if (value := what(artifact.provenance))).most_common())
+def _shown(lines: Sequence[Line]) -> list[Line | Month]:
+    """Return what the report shows: of many days those alone that are not complete, and the others by month."""
+    if len(lines) <= _MANY:
+        return list(lines)
+    months: dict[tuple[object, ...], list[Line]] = {}
+    for line in lines:
+        trade_date, *series = line.status.day
+        whole = line.word == "success" and line.status.verdict is Verdict.COMPLETE
+        alike = (trade_date.year, trade_date.month) if whole else (trade_date,)
+        months.setdefault((*alike, *series), []).append(line)
+    return [Month(tuple(found)) if len(found) > 1 else found[0] for found in months.values()]
 
 
-def _tell(lines: Sequence[Line]) -> None:
+def _tell(held: Held) -> None:
+    lines = held.lines
     for line in lines:
         holes = [plain(hole) for outcome in line.outcomes for hole in outcome.holes if hole.partial]
         pending = [plain(o.unit.expiration) for o in line.outcomes if o.state is not State.STORED]
@@ -151,6 +210,6 @@ def _tell(lines: Sequence[Line]) -> None:
         files=sum(line.status.files for line in lines),
         rows=sum(line.status.rows for line in lines),
         bytes=sum(line.status.bytes for line in lines),
-        greeks_versions=_files_by(lines, lambda origin: origin.greeks_version),
-        dialects=_files_by(lines, lambda origin: origin.dialect),
+        greeks_versions=held.files_by("greeks version"),
+        dialects=held.files_by("dialect"),
     )

@@ -21,8 +21,8 @@ from spxdata.errors import (
     TransientError,
 )
 from spxdata.events import ListsDiffer
-from spxdata.layout import path_of, paths_of
-from spxdata.model import ContractList, Day, DayStatus, Outcome, Scope, State, Unit
+from spxdata.layout import path_of, paths_of, stem_of
+from spxdata.model import ContractList, Day, DayStatus, Outcome, Scope, State, Unit, Verdict
 from spxdata.pipeline.attempt import Edges, stored
 from spxdata.pipeline.read import adopt, confirmed
 from spxdata.plan import Request, ask_again, dated, expirations, is_day_wide, is_due, is_listed, is_published
@@ -97,7 +97,7 @@ class DayPlan:
 
     def due(self) -> tuple[Unit, ...]:
         """Return the units still to be fetched, nearest expiration first."""
-        return tuple(unit for unit in self.units if unit in self.open)
+        return tuple(unit for unit in self.units if unit in self.open) if self.open else ()
 
     def skipped(self) -> int:
         """Return how many units are there already."""
@@ -135,8 +135,12 @@ class Planner:
         self._relisted: set[ListKey] = set()
         self._known_expirations: dict[str, tuple[date, ...]] = {}
 
-    def plan(self, day: Day) -> DayPlan:
+    def plan(self, day: Day, *, quick: bool = False) -> DayPlan:
         """Find a day's units and which of them are due.
+
+        Args:
+            day: The day.
+            quick: Whether names and sizes will do of the files of a day that is complete; else footers are read.
 
         Raises:
             Unreachable: No Terminal answers.
@@ -145,8 +149,9 @@ class Planner:
         whole = day.unit(None)
         if not is_published(day, self._edges.clock.now()):
             return self._settled(whole, State.NOT_PUBLISHED, "The vendor publishes it later.")
-        if self._is_known_empty(day):
-            return self._whole(whole)
+        known_whole = self._complete(day, quick=quick) or (self._whole(whole) if self._is_known_empty(day) else None)
+        if known_whole:
+            return known_whole
         known = self._catalog.outcome(whole)
         try:
             listed, fetched = self._listed(day)
@@ -253,6 +258,43 @@ class Planner:
     def today(self) -> date:
         """Return the current day in New York."""
         return self._edges.clock.now().astimezone(NEW_YORK).date()
+
+    def _complete(self, day: Day, *, quick: bool) -> DayPlan | None:
+        """Return the plan of a day that is complete and whose files all lie there; None of any other.
+
+        A verdict is taken back before anything of its day is changed: one that stands has nothing that is due, and no
+        list is read for it. By names and sizes alone ten years of complete days take a second.
+        """
+        request, known = self._request, self.status(day)
+        if known is None or known.verdict is not Verdict.COMPLETE or request.force or request.units is not None:
+            return None
+        if not (is_day_wide(day) or request.scope.within(known.scope, day.trade_date)):
+            return None
+        files = self._catalog.filed(day)
+        if {file.path: file.bytes for file in files} != self._lying(day) or not (quick or self._confirmed(day)):
+            return None
+
+        def within(scope: Scope) -> tuple[Unit, ...]:
+            expirations = (file.expiration for file in files)
+            return tuple(day.unit(one) for one in expirations if one is None or scope.covers(day.trade_date, one))
+
+        judged = within(known.scope)
+        return DayPlan(
+            day, judged if request.scope == known.scope else within(request.scope), None, known.scope, judged
+        )
+
+    def _confirmed(self, day: Day) -> bool:
+        files = (outcome.artifact for outcome in self._catalog.outcomes(day))
+        return all(confirmed(self._edges.storage, file) for file in files if file)
+
+    def _lying(self, day: Day) -> dict[str, int]:
+        """Return the files that lie where a day's do, with their sizes."""
+        trade_date, stem = day.trade_date, stem_of(path_of(day.unit(None)))
+        return {
+            path: size
+            for path, size in self._edges.storage.sizes(f"{trade_date:%Y%m%d}").items()
+            if stem_of(path) == stem
+        }
 
     def _is_known_empty(self, day: Day) -> bool:
         """Tell whether all of a day has no data, and is not to be asked for again yet."""

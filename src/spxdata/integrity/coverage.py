@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 
 from spxdata.certificate import KIND, VERSION, Certificate, Lack, Missing, key_of, read, written
 from spxdata.completeness import Grid, Present, expected, holes, unlisted, verdict
-from spxdata.errors import ChecksumMismatch
-from spxdata.integrity.crosscheck import figures, judged, peers
+from spxdata.errors import ChecksumMismatch, ConfigError
+from spxdata.integrity.crosscheck import Usual, figures, peers
+from spxdata.layout import path_of, stem_of
 from spxdata.model import (
     Artifact,
     Contract,
@@ -24,11 +25,10 @@ from spxdata.model import (
     Unit,
     Verdict,
 )
-from spxdata.pipeline.read import checksum, presence_of
 from spxdata.plan import expirations, is_day_wide, is_published
 from spxdata.protocols import Catalog, Clock, Storage
 from spxdata.schema import DATASETS
-from spxdata.sessions import session, trading_days
+from spxdata.sessions import next_trading_day, session, trading_days
 
 #: The gravest first.
 _RANKS: Final = tuple(HoleKind)
@@ -101,14 +101,25 @@ def coverage(catalog: Catalog, storage: Storage, clock: Clock, wanted: Wanted) -
     Raises:
         StorageError: The catalog cannot be read.
     """
-    kept = kept_certificates(catalog)
+    return issued(catalog, storage, clock, wanted, kept_certificates(catalog))
+
+
+def issued(
+    catalog: Catalog, storage: Storage, clock: Clock, wanted: Wanted, kept: Mapping[Day, Certificate]
+) -> tuple[Certificate, ...]:
+    """Return what `coverage` does, of the certificates that the catalog keeps.
+
+    Raises:
+        StorageError: The catalog cannot be read.
+    """
     certifier = Certifier(catalog, storage, clock)
     found = {asked.day: certifier.certify(asked, kept.get(asked.day)) for asked in days_of(catalog, wanted)}
     history: dict[tuple[object, ...], list[float]] = {}
     for certificate in {**kept, **found}.values():
         for figure in certificate.figures:
             history.setdefault((*series_of(certificate.day), figure.name), []).append(figure.value)
-    return tuple(_judged(certificate, history) for certificate in found.values())
+    usual = {name: Usual.of(values) for name, values in history.items()}
+    return tuple(_judged(certificate, usual) for certificate in found.values())
 
 
 def kept_certificates(catalog: Catalog) -> dict[Day, Certificate]:
@@ -159,6 +170,12 @@ class Certifier:
         self._storage = storage
         self._clock = clock
         self._lists: dict[tuple[str, date, str], _Listed | None] = {}
+        self._statuses = {status.day: status for status in catalog.days()}
+        self._blemished: dict[Day, list[Outcome]] = {}
+        for outcome in catalog.blemished():
+            self._blemished.setdefault(outcome.unit.day, []).append(outcome)
+        self._folder: tuple[date, Mapping[str, str]] | None = None
+        self._standings: dict[Day, str] = {}
 
     def certify(self, asked: Asked, kept: Certificate | None = None) -> Certificate:
         """Return a day's certificate, measured in the stored files unless nothing has changed since the one kept.
@@ -168,15 +185,15 @@ class Certifier:
             kept: Its last certificate.
         """
         day = asked.day
-        listed = self._list_of(day)
-        known = {outcome.unit: outcome for outcome in self._catalog.outcomes(day)}
-        units = _units(asked, listed, known)
         now = self._clock.now()
         published = is_published(day, now)
-        basis = self._basis(asked, listed, [known.get(unit) or unit for unit in units], published=published)
+        basis = self.basis(asked, published=published)
         # what makes a file unreadable may be gone without a trace in the basis
         if kept and kept.basis == basis and not any(one.state is State.STORED for one in kept.missing):
             return kept
+        listed = self._list_of(day)
+        known = {outcome.unit: outcome for outcome in self._catalog.outcomes(day)}
+        units = _units(asked, listed, known)
         examined = [self._examined(unit, known.get(unit), listed) for unit in units]
         outcomes = [one.outcome for one in examined if one.outcome]
         stored = [outcome for outcome in outcomes if outcome.state is State.STORED]
@@ -209,25 +226,38 @@ class Certifier:
             self._lists[key] = _Listed.of_list(found) if found else None
         return self._lists[key]
 
-    def _basis(
-        self, asked: Asked, listed: "_Listed | None", units: Iterable[Outcome | Unit], *, published: bool
-    ) -> str:
-        """Return a digest of all that a certificate is computed from; of files, what is known without opening them."""
-        digest = hashlib.sha256(f"{VERSION} {asked.status is None} {asked.scope} {published}\n".encode())
-        digest.update(f"{listed.digest if listed else None}\n".encode())
-        compared = [outcome for peer in peers(asked.day) for outcome in self._catalog.outcomes(peer)]
-        for one in (*units, *compared):
-            digest.update(f"{self._standing(one)}\n".encode())
-        return digest.hexdigest()
+    def basis(self, asked: Asked, *, published: bool = True) -> str:
+        """Return a digest of all that a certificate is computed from; no list is read for it, and no file opened.
 
-    def _standing(self, of: Outcome | Unit) -> tuple[object, ...]:
-        """Return how a unit stands, as far as that matters to a certificate."""
-        if isinstance(of, Unit):
-            return (str(of),)
-        unit, file = of.unit, of.artifact
-        hours = session(unit.root, unit.trade_date, unit.expiration)  # a newer table may know them better
-        on_disk = (file.sha256, self._storage.size(file.path)) if file else ()
-        return str(unit), hours, of.state, of.reason, of.ask_again, of.verified, *map(str, _empty(of)), *on_disk
+        Args:
+            asked: The day, and what was asked for.
+            published: Whether its rows are final.
+        """
+        day = asked.day
+        kind = DATASETS[day.dataset].contract_list
+        listed = self._catalog.contracts_digest(day.root, day.trade_date, kind) if kind else None
+        told = (VERSION, asked.status is None, asked.scope, published, listed)
+        standings = map(self._standing, (day, *peers(day)))
+        return hashlib.sha256("\n".join((str(told), *standings)).encode()).hexdigest()
+
+    def _standing(self, day: Day) -> str:
+        """Return how a day stands: its hours, its units, its files on record and those that lie there."""
+        if day not in self._standings:
+            status = self._statuses.get(day)
+            whole = session(day.root, day.trade_date, None)  # a newer table may know them better
+            units = "\n".join(map(str, map(_blemish, self._blemished.get(day, ()))))
+            on_record = (status.checksum, status.files) if status else None
+            self._standings[day] = f"{whole} {_following(day)} {on_record} {self._lying(day)}\n{units}"
+        return self._standings[day]
+
+    def _lying(self, day: Day) -> str | None:
+        """Return the names and sizes of the files that lie where a day's do."""
+        if self._folder is None or self._folder[0] != day.trade_date:
+            found: dict[str, list[str]] = {}
+            for path, size in sorted(self._storage.sizes(f"{day.trade_date:%Y%m%d}").items()):
+                found.setdefault(stem_of(path), []).append(f"{path} {size}")
+            self._folder = day.trade_date, {stem: " ".join(lines) for stem, lines in found.items()}
+        return self._folder[1].get(stem_of(path_of(day.unit(None))))
 
     def _examined(self, unit: Unit, outcome: Outcome | None, listed: "_Listed | None") -> "_Examined":
         """Measure a unit's stored file against what was expected of it."""
@@ -242,6 +272,8 @@ class Certifier:
         contracts = listed.of(unit.expiration) if listed else None
         if hours and not fault:
             grid = Grid.of(unit, hours)
+            from spxdata.pipeline.read import presence_of  # heavy, and needed by days that have changed alone
+
             try:
                 self._require_bytes(outcome.artifact)
                 present = presence_of(self._storage, outcome.artifact.path, unit, grid.last_required())
@@ -264,6 +296,8 @@ class Certifier:
         Raises:
             ChecksumMismatch: It has.
         """
+        from spxdata.pipeline.read import checksum
+
         if artifact.format == "csv" and checksum(self._storage, artifact.path)[1] != artifact.sha256:
             raise ChecksumMismatch(f"{artifact.path} is not what the catalog recorded")
 
@@ -325,6 +359,20 @@ def _units(asked: Asked, listed: _Listed | None, known: Mapping[Unit, Outcome]) 
     return (*(day.unit(expiration) for expiration in found), *rest)
 
 
+def _blemish(outcome: Outcome) -> tuple[object, ...]:
+    """Return what there is to say of a unit that is not simply there, as far as that matters to a certificate."""
+    said = (outcome.state, outcome.reason, outcome.ask_again, outcome.verified)
+    return str(outcome.unit), *said, *map(str, _empty(outcome))
+
+
+def _following(day: Day) -> date | None:
+    """Return the next trading day: what expires before it has the hours of its last day. None after the table's end."""
+    try:
+        return next_trading_day(day.trade_date)
+    except ConfigError:
+        return None
+
+
 def _verdict(outcomes: Sequence[Outcome], units: int, *, published: bool, is_listed: bool) -> Verdict | None:
     """Return how a day stands; what was not published once and is now has to be asked for again."""
     if not outcomes and units:
@@ -339,10 +387,10 @@ def _empty(outcome: Outcome) -> tuple[Contract, ...]:
     return tuple(hole.contract for hole in outcome.holes if not hole.partial and hole.contract)
 
 
-def _judged(certificate: Certificate, history: Mapping[tuple[object, ...], Sequence[float]]) -> Certificate:
+def _judged(certificate: Certificate, usual: Mapping[tuple[object, ...], Usual]) -> Certificate:
     """Return a certificate whose figures are held against the archive's history."""
     series = series_of(certificate.day)
-    found = tuple(judged(figure, history[(*series, figure.name)]) for figure in certificate.figures)
+    found = tuple(usual[(*series, figure.name)].judged(figure) for figure in certificate.figures)
     return certificate if found == certificate.figures else certificate.with_figures(found)
 
 

@@ -8,20 +8,20 @@ imply with the index. A figure is unusual outside its normal range, or far from 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from math import isfinite
+from math import inf, isfinite
 from statistics import median
-from typing import Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from spxdata.certificate import Figure
 from spxdata.errors import ChecksumMismatch
 from spxdata.flags import Flag
 from spxdata.model import Day
-from spxdata.pipeline.read import frames
 from spxdata.protocols import Catalog, Storage
 from spxdata.schema import CHAIN_STEP_MS, STEP_MS
 from spxdata.sessions import FIRST_DAY, previous_trading_day
+
+if TYPE_CHECKING:  # else loaded where rows are read: most certificates are as good as they were
+    import polars as pl
 
 #: Days of history from which an archive's own range is taken.
 _ENOUGH: Final = 10
@@ -78,8 +78,10 @@ def _evening_before(day: Day) -> tuple[Day, ...]:
     return before, before._replace(dataset="eod")
 
 
-def _same_quotes(greeks: pl.DataFrame, quotes: pl.DataFrame) -> float | None:
+def _same_quotes(greeks: "pl.DataFrame", quotes: "pl.DataFrame") -> float | None:
     """Return the share of greeks' rows whose bid and ask are the quote of that minute."""
+    import polars as pl
+
     real = greeks.filter(pl.col("flags") & int(Flag.SENTINEL) == 0).select(*_MINUTE, "bid", "ask")
     both = real.join(quotes.select(*_MINUTE, bid_quoted="bid", ask_quoted="ask"), on=_MINUTE)
     if both.is_empty():
@@ -88,12 +90,14 @@ def _same_quotes(greeks: pl.DataFrame, quotes: pl.DataFrame) -> float | None:
     return float(both.select(same.mean()).item())
 
 
-def _forward(greeks: pl.DataFrame) -> float | None:
+def _forward(greeks: "pl.DataFrame") -> float | None:
     """Return the median distance of the forward that put-call parity implies from the index, as a share of it.
 
     Near the money C - P = exp(-rT) (F - K); the discount is left out: within 60 days it moves K + C - P by less than
     the width of a quote there.
     """
+    import polars as pl
+
     real = greeks.filter(
         (pl.col("flags") & int(Flag.SENTINEL) == 0) & (pl.col("bid") > 0) & (pl.col("underlying_price") > 0)
     ).with_columns(mid=(pl.col("bid") + pl.col("ask")) / 2)
@@ -108,20 +112,24 @@ def _forward(greeks: pl.DataFrame) -> float | None:
     return None if near.is_empty() else float(near.select(pl.col("off").median()).item())
 
 
-def _newest(report: pl.DataFrame) -> pl.DataFrame:
+def _newest(report: "pl.DataFrame") -> "pl.DataFrame":
     """Return one row a contract of a report that may have come twice."""
+    import polars as pl
+
     return report.filter(pl.col("flags") & int(Flag.SUPERSEDED | Flag.REPEATED) == 0)
 
 
-def _traded_volume(trades: pl.DataFrame, report: pl.DataFrame) -> float | None:
+def _traded_volume(trades: "pl.DataFrame", report: "pl.DataFrame") -> float | None:
     """Return the volume of trades by that of the day's report, over the expirations that both have."""
     reported = _newest(report).join(trades.select("expiration").unique(), on="expiration")["volume"].sum()
     traded = trades.join(report.select("expiration").unique(), on="expiration")["size"].sum()
     return float(traded) / float(reported) if reported else None
 
 
-def _follows(interest: pl.DataFrame, before: pl.DataFrame, report: pl.DataFrame) -> float | None:
+def _follows(interest: "pl.DataFrame", before: "pl.DataFrame", report: "pl.DataFrame") -> float | None:
     """Return the share of contracts whose open interest moved by no more than was traded the day before."""
+    import polars as pl
+
     volume = _newest(report).select(*_CONTRACT, "volume")
     both = (
         interest.select(*_CONTRACT, "open_interest")
@@ -205,6 +213,32 @@ def figures(day: Day, catalog: Catalog, storage: Storage) -> tuple[Figure, ...]:
     return tuple(_figures(day, catalog, storage))
 
 
+class Usual(NamedTuple):
+    """What an archive's days show: the middle of a figure, and how far from it nothing is unusual."""
+
+    middle: float
+    far: float
+
+    @classmethod
+    def of(cls, history: Sequence[float]) -> "Usual":
+        """Return what a history shows; a short one shows nothing."""
+        if len(history) < _ENOUGH:
+            return cls(0.0, inf)
+        middle = median(history)
+        spread = median(abs(one - middle) for one in history)
+        return cls(middle, max(_FAR * spread, _NEAR))
+
+    def judged(self, figure: Figure) -> Figure:
+        """Return a figure held against its normal range and against these."""
+        outside = not figure.low <= figure.value <= figure.high
+        unusual = outside or self.is_far(figure.value)
+        return figure if unusual == figure.unusual else replace(figure, unusual=unusual)
+
+    def is_far(self, value: float) -> bool:
+        """Tell whether a value lies far outside."""
+        return abs(value - self.middle) > self.far
+
+
 def judged(figure: Figure, history: Sequence[float]) -> Figure:
     """Return a figure held against its normal range and against what an archive's days show.
 
@@ -212,18 +246,12 @@ def judged(figure: Figure, history: Sequence[float]) -> Figure:
         figure: The figure.
         history: All of that archive, itself included.
     """
-    outside = not figure.low <= figure.value <= figure.high
-    unusual = outside or is_far(figure.value, history)
-    return figure if unusual == figure.unusual else replace(figure, unusual=unusual)
+    return Usual.of(history).judged(figure)
 
 
 def is_far(value: float, history: Sequence[float]) -> bool:
     """Tell whether a value lies far outside an archive's history."""
-    if len(history) < _ENOUGH:
-        return False
-    middle = median(history)
-    spread = median(abs(one - middle) for one in history)
-    return abs(value - middle) > max(_FAR * spread, _NEAR)
+    return Usual.of(history).is_far(value)
 
 
 def _figures(day: Day, catalog: Catalog, storage: Storage) -> Iterator[Figure]:
@@ -247,12 +275,18 @@ def _stored(catalog: Catalog, day: Day) -> dict[date | None, str]:
     return {outcome.unit.expiration: outcome.artifact.path for outcome in catalog.outcomes(day) if outcome.artifact}
 
 
-def _rows(paths: Sequence[str], storage: Storage, columns: Collection[str]) -> pl.DataFrame | None:
+def _rows(paths: Sequence[str], storage: Storage, columns: Collection[str]) -> "pl.DataFrame | None":
     """Return some columns of all rows of a day's stored units.
 
     Returns:
         None if there are none, or a file is not there or damaged: then its own day's certificate says so.
     """
+    if not paths:
+        return None
+    import polars as pl
+
+    from spxdata.pipeline.read import frames
+
     try:
         found = [frame.select(columns) for path in paths for frame in frames(storage, path, columns)]
     except (OSError, ChecksumMismatch):

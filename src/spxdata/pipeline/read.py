@@ -21,6 +21,7 @@ from spxdata.pipeline.decimals import to_numbers
 from spxdata.pipeline.parquet_file import METADATA_KEY, arrow_schema
 from spxdata.pipeline.parse import RIGHT
 from spxdata.pipeline.presence import PresenceTaker
+from spxdata.pipeline.ranges import RangeTaker
 from spxdata.pipeline.versions import OLDER, Table, form_of, forms, upgraded
 from spxdata.protocols import Storage
 from spxdata.schema import DATASETS, Dataset
@@ -120,10 +121,13 @@ def adopt(
     grid = Grid.of(unit, hours)
     content = ContentHash(form)
     presence = PresenceTaker(unit, grid.last_required())
+    ranges = RangeTaker(unit)
     try:
         for frame in stored_frames(storage, path, older):
             content.update(frame)
-            presence.update(upgraded(frame, form, older))
+            today = upgraded(frame, form, older)
+            presence.update(today)
+            ranges.update(today)
     except ChecksumMismatch:
         return None
     if content.hexdigest() != found.content_hash:
@@ -140,6 +144,8 @@ def adopt(
         compression=found.compression,
         created_at=found.created_at,
         provenance=found.provenance,
+        strikes=ranges.strikes,
+        times=ranges.times,
     )
     lacking = holes(grid, expected(unit, listed), presence.present, found.empty)
     return Adopted(artifact, lacking, found.empty, unlisted(grid, listed, presence.present))

@@ -17,6 +17,7 @@ from spxdata.pipeline.content import ContentHash
 from spxdata.pipeline.csv_file import CsvFile
 from spxdata.pipeline.hashing import HashingFile
 from spxdata.pipeline.parquet_file import ParquetFile
+from spxdata.pipeline.ranges import RangeTaker
 from spxdata.pipeline.validate import Checked
 from spxdata.protocols import Clock, Pending, Storage
 from spxdata.schema import DATASETS
@@ -124,9 +125,11 @@ class Sink:
         """Write everything, and return what is to be said of the file."""
         dataset = DATASETS[self.unit.dataset]
         content = ContentHash(dataset)
+        ranges = RangeTaker(self.unit)
         count = 0
         for frame in regrouped(checked.rows(rows.see), self.encoding.row_group_rows):
             content.update(frame)
+            ranges.update(frame)
             count += frame.height
             rows.write(frame)
         if checked.unlisted and not accept_unlisted:
@@ -151,6 +154,8 @@ class Sink:
             compression=rows.compression,
             created_at=created_at,
             provenance=provenance,
+            strikes=ranges.strikes,
+            times=ranges.times,
         )
 
 

@@ -35,6 +35,10 @@ class Aside:
         """Return the paths of all files below a folder of the archive."""
         return self._storage.names(folder)
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the paths of all files below a folder of the archive with their bytes."""
+        return self._storage.sizes(folder)
+
     def remove(self, path: str) -> None:
         """Remove a file."""
         self._storage.remove(self.place(path))

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -87,6 +87,12 @@ class LocalStorage:
     def names(self, folder: str = "") -> tuple[str, ...]:
         """Return the paths of all files below a folder, sorted, without unfinished ones and symbolic links."""
         return tuple(name for name in self._all(folder) if not name.endswith(PARTIAL))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the paths of all files below a folder with their bytes, without unfinished ones and symbolic links."""
+        top = self._locate(folder)
+        with translated(top):
+            return {name: size for name, size in _sizes(top, f"{folder}/") if not name.endswith(PARTIAL)}
 
     def remove(self, path: str) -> None:
         """Remove a file; it is no error if there is none."""
@@ -271,12 +277,33 @@ def _sync_folder(folder: Path) -> None:
 
 def _below(folder: Path | str, prefix: str) -> Iterator[str]:
     """Yield the paths of all files below a folder; an archive has a hundred thousand, so no `Path` is made of them."""
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:  # there is none, or it went while we looked
-        return
-    for entry in entries:
+    for entry in _entries(folder):
         if entry.is_dir(follow_symlinks=False):
             yield from _below(entry.path, f"{prefix}{entry.name}/")
         elif not entry.is_symlink():
             yield prefix + entry.name
+
+
+def _sizes(folder: Path | str, prefix: str) -> Iterator[tuple[str, int]]:
+    """Yield the paths of all files below a folder with their bytes, of those that do not go while we look."""
+    for entry in _entries(folder):
+        found = _stat(entry)
+        if found and S_ISREG(found.st_mode):
+            yield prefix + entry.name, found.st_size
+        elif found and S_ISDIR(found.st_mode):
+            yield from _sizes(entry.path, f"{prefix}{entry.name}/")
+
+
+def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    """Return what the system says of an entry itself; None if it went while we looked."""
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _entries(folder: Path | str) -> list["os.DirEntry[str]"]:
+    try:
+        return list(os.scandir(folder))
+    except FileNotFoundError:  # there is none, or it went while we looked
+        return []
