@@ -11,10 +11,10 @@ SITE := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree
 export SPXDATA_REFERENCE ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check wheel-test full-day sizes ticks greeks places year slow faults fuzz lock docs clean
+.PHONY: help demo test check wheel-test full-day sizes ticks greeks places year slow bench bench-quick faults fuzz lock docs clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -41,7 +41,7 @@ wheel-test: $(READY) ## Build the wheel and run the tests against it, with src o
 	rm -rf dist build/wheel-test
 	$(BIN)/python -m hatchling build -t wheel -d dist
 	mkdir -p build/wheel-test
-	cp -R tests scripts docs examples .env.example README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile requirements.lock build/wheel-test
+	cp -R tests scripts bench docs examples .env.example README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml Makefile requirements.lock build/wheel-test
 	$(PYTHON) -m venv build/wheel-test/.venv
 	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
@@ -66,7 +66,13 @@ places: $(READY) ## Measure how busy the account's places are kept (docs/perform
 	$(BIN)/python scripts/places.py
 
 slow: $(READY) ## Download from a slow emulated Terminal, print what its places, CPU and forecasts came to
-	$(BIN)/python bench/slow.py
+	$(BIN)/python -m bench.slow
+
+bench: $(READY) ## Measure all that docs/performance.md tells, against baselines; about ten minutes
+	$(BIN)/python -m bench.run
+
+bench-quick: $(READY) ## Compare the pipeline's and the start's ratios with the newest results, under a minute
+	$(BIN)/python -m bench.run --quick
 
 faults: $(READY) ## Try every case of the fault suite and print what survived (docs/reliability.md)
 	$(BIN)/python scripts/faults.py

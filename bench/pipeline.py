@@ -19,7 +19,8 @@ from pathlib import Path
 from bench.recorded import recorded
 
 DATE = "2024-01-16"
-_LEGS = ("start", "receive", "read_csv", "write_parquet")
+#: What the floor consists of.
+LEGS = ("start", "receive", "read_csv", "write_parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +162,11 @@ def main() -> int:
         folder = Path(name)
         with replies(folder, asked.dialect, asked.dataset, asked.max_dte) as what:
             floors, costs = measured(what, folder, asked.runs)
-    totals = [sum(one[leg] for leg in _LEGS) for one in floors]
+    totals = [sum(one[leg] for leg in LEGS) for one in floors]
     ratios = sorted(cost.cpu / total for cost, total in zip(costs, totals, strict=True))
     print(f"{costs[0].rows:,} rows, {costs[0].received / 1e6:,.1f} MB of {asked.dialect} {asked.dataset}\n")
     print("| CPU seconds | median | least | most |\n| --- | ---: | ---: | ---: |")
-    for leg in _LEGS:
+    for leg in LEGS:
         print(_line(f"floor: {leg}", [one[leg] for one in floors]))
     print(_line("floor", totals))
     print(_line("download", [cost.cpu for cost in costs]))

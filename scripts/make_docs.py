@@ -5,6 +5,7 @@ explained by hand in docs/errors.md is checked for being there: each code has a 
 """
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ FILES = (
     "docs/data.md",
     "docs/errors.md",
     "docs/logs.md",
+    "docs/performance.md",
     "docs/settings.md",
 )
 WHOLE_FILES: dict[str, Callable[[], str]] = {".env.example": templates.dotenv}
@@ -251,10 +253,24 @@ def exit_codes() -> str:
     return table(("code", "means", "errors that end with it"), rows)
 
 
+def bench_results() -> str:
+    """Return the newest results of the bench."""
+    found = json.loads(max((ROOT / "bench" / "results").glob("*.json")).read_text(encoding="utf-8"))
+    on = found["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in on["packages"].items())
+    where = (
+        f"Measured on {found['date']} by `make bench`: {on['cores']} cores ({on['cpu']}), {on['memory_gib']} GiB, "
+        f"{on['system']}, Python {on['python']}, {packages}; load before it began: {on['load_before']}."
+    )
+    parts = [f"### {one['title']}\n\n{one['markdown']}" for one in found["sections"].values()]
+    return "\n\n".join([where, *parts])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "api": api_reference.text,
     "exit-codes": exit_codes,
     "api-examples": api_examples.text,
+    "bench": bench_results,
     "dataset-list": dataset_list,
     "where": where,
     "commands": commands,

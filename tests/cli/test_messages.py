@@ -70,7 +70,7 @@ def test_disk_full(folder: Path, golden: Compare, emulator: Emulator) -> None:
         "import resource, sys; from spxdata.__main__ import main;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000,) * 2); sys.argv[0] = 'spxdata'; main()"
     )
-    arguments = (*DAY, "--concurrency", "1")
+    arguments = (*DAY, "--max-dte", "0", "--concurrency", "1")
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,

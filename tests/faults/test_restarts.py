@@ -207,5 +207,5 @@ def test_a_terminal_that_goes_away_for_good_ends_the_run_and_keeps_what_is_store
         ran = run(terminal, "v3", tmp_path, fake_clock(), on_event=gone)
     assert isinstance(ran.error, Unreachable)
     assert ran.finished.exit_code == 1
-    assert len(ran.hashes) == 1
-    assert ran.hashes.items() <= undisturbed.hashes.items()
+    assert 1 <= len(ran.hashes) < len(undisturbed.hashes)  # a reply may have come whole before the first was recorded
+    assert ran.hashes.items() < undisturbed.hashes.items()
