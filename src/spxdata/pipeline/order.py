@@ -29,7 +29,7 @@ GROUP_ROWS: Final = 64 * 1024
 
 _MEGABYTE: Final = 1024 * 1024
 #: Bytes that one attempt holds before it spills them, however much memory is left: sorting takes twice as much again.
-RUN_BYTES: Final = 16 * _MEGABYTE
+RUN_BYTES: Final = 32 * _MEGABYTE
 #: Rows of a stretch, on average, from which on putting stretches in order is faster than sorting rows.
 SHORTEST: Final = 16
 
@@ -69,7 +69,7 @@ class Order(NamedTuple):
 class SortMemory:
     """The bytes that all attempts of a process may hold for sorting, together."""
 
-    limit: int = 128 * _MEGABYTE
+    limit: int = 256 * _MEGABYTE
     _held: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -190,7 +190,7 @@ class Sorter:
         order: The stored order.
         memory: The budget shared by all attempts.
         spill: Opens a nameless temporary file.
-        run_bytes: Bytes that are held before they are spilled, however much memory is left.
+        run_bytes: Bytes that are held before they are spilled, however much memory is left; half of it from then on.
         shortest: Rows of a stretch, on average, from which on rows are not sorted.
     """
 
@@ -220,7 +220,9 @@ class Sorter:
     def add(self, frame: pl.DataFrame) -> None:
         """Take some rows, in the order in which they arrived."""
         size = int(frame.estimated_size())
-        if self._claimed + size <= self._run_bytes and self._memory.claim(size):
+        # A reply that does not fit goes to the disk whatever its runs are; shorter ones leave memory to the others.
+        most = self._run_bytes // 2 if self._runs else self._run_bytes
+        if self._claimed + size <= most and self._memory.claim(size):
             self._claimed += size
             self._pending.append(frame)
         else:
