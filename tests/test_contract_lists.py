@@ -195,6 +195,20 @@ def test_days_of_earlier_runs_lose_their_verdict_until_they_are_compared(tmp_pat
     assert certified(mine) == [Verdict.COMPLETE] * 2
 
 
+def test_a_complete_day_that_is_asked_for_too_is_fetched_again(tmp_path: Path) -> None:
+    """Nothing of it was planned: its list is the one on record."""
+    cut = Fault(do="short", dataset="eod", nth=[1], rows=CUT)
+    with Emulator(chain="small", seed=1, faults=[short(1, 2), cut]) as terminal:
+        mine = archive(tmp_path, terminal)
+        mine.run(datasets=("eod",))
+        first = statuses(tmp_path)["eod"]
+        assert (first.verdict, first.rows) == (Verdict.COMPLETE, ALL - CUT)
+        mine.run(datasets=("eod", "quote"))
+    assert statuses(tmp_path)["eod"].rows == ALL
+    assert {status.verdict for status in statuses(tmp_path).values()} == {Verdict.COMPLETE}
+    assert certified(mine) == [Verdict.COMPLETE] * 2
+
+
 def test_no_data_beside_a_list_is_asked_about_once_more(tmp_path: Path) -> None:
     """Neither is believed alone."""
     with Emulator(chain="small", seed=1, faults=[short(2, do="status", status=472)]) as terminal:

@@ -224,7 +224,7 @@ class Planner:
 
     def grow(self, plan: DayPlan, listed: ContractList) -> tuple[Unit, ...]:
         """Take a longer contract list into a plan; return units that are due by it, and were settled or left out."""
-        was = plan.listed
+        was = plan.listed or self._catalog.contracts(*list_key(plan.day))  # of a complete day none was read
         if was is None:  # no list decided what it consists of
             return ()
         plan.listed = listed
