@@ -21,13 +21,14 @@ from spxdata.errors import ArchiveBusy, DiskFull, StorageError
 from spxdata.integrity.convert import KIND, Change, convert, exit_code
 from spxdata.integrity.repair import Fetch, Repaired, repair
 from spxdata.layout import CONVERTED, PARTIAL, paths_of
-from spxdata.model import Contract, Hole, HoleKind, Outcome, Unit, Verdict
+from spxdata.model import Contract, Hole, HoleKind, Outcome, State, Unit, Verdict
 from spxdata.pipeline.content import ContentHash
 from spxdata.pipeline.difference import Checked
 from spxdata.pipeline.read import footer, stored_frames
 from spxdata.pipeline.write import Encoding
 from spxdata.schema import DATASETS
 from spxdata.storage.local import LocalStorage
+from tests.builders import NOW
 from tests.integrity.archives import DATES, MIXED, Archive, Steps, converted, later, opened
 from tests.integrity.archives import request as request_of
 
@@ -312,6 +313,23 @@ def test_a_day_that_had_no_verdict_gets_none(archive: Archive) -> None:
     changes(archive, CSV)
     assert archive.days()[0].verdict is None
     assert archive.days()[1].verdict is Verdict.COMPLETE
+
+
+@pytest.mark.parametrize("encoding", [CSV, DECIMALS], ids=["csv", "decimal"])
+def test_a_file_that_was_about_to_be_fetched_again_is_converted(archive: Archive, encoding: Encoding) -> None:
+    """A download that replaces it was killed: the file on record is whole, and stays on record."""
+    before = rows(archive)
+    unit = min(before, key=str)
+    status = next(one for one in archive.days() if one.day == unit.day)
+    with archive.catalog() as catalog:
+        catalog.begin_day(unit.day, status.scope, NOW)
+        catalog.begin(unit, NOW)
+    assert set(changes(archive, encoding).values()) == {Change.CONVERTED}
+    found = archive.outcomes()[unit]
+    assert found.state is State.STORED
+    assert found.artifact
+    assert [path for path in paths_of(unit) if archive.storage.size(path) is not None] == [found.artifact.path]
+    assert rows(archive).keys() == before.keys()
 
 
 def test_mixed_is_a_request_of_many_kinds() -> None:

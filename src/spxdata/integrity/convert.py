@@ -194,7 +194,7 @@ class _Converter:
             if old and old.path == new.path:
                 self._catalog.withdraw(outcome.unit)
             self._storage.move(self._aside.place(new.path), new.path)
-            self._catalog.record(replace(outcome, artifact=new), now)
+            self._catalog.record(replace(outcome, state=State.STORED, artifact=new), now)
             if old and old.path != new.path:
                 self._storage.remove(old.path)
         self._concluded(status)
