@@ -29,7 +29,9 @@ from spxdata.analysis.export_folder import MANIFEST
 from spxdata.analysis.wanted import wanted
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.cli.group import cli
+from spxdata.emulator import Fault
 from spxdata.errors import ArchiveBusy, ConfigError
+from spxdata.flags import Flag
 from spxdata.layout import CATALOG, PARTIAL
 from spxdata.model import Verdict
 from spxdata.storage.lock import alone
@@ -339,6 +341,27 @@ class TestRefused:
             archive.export(tmp_path / "file", datasets=["index_price"])
         with pytest.raises(ConfigError, match="is a folder"):
             archive.export(tmp_path, datasets=["index_price"], format="duckdb")
+
+
+def test_a_day_whose_flags_have_changed_is_written_anew(tmp_path: Path) -> None:
+    """Rows are chosen by flags, of which the content hash says nothing."""
+    lists = Fault(do="short", dataset="contracts", nth=[1, 2, 3, 4], contracts=20)
+    with Emulator(seed=1, faults=[lists]) as terminal:
+        for force in (False, True):
+            download(
+                START,
+                datasets=["quote"],
+                max_dte=3,
+                data_dir=tmp_path / "data",
+                terminal=terminal.url,
+                environ=QUICK,
+                force=force,
+            )
+            with open_archive(tmp_path / "data") as archive:
+                done = archive.export(tmp_path / "out", flags=["unlisted"])
+                assert done.rows == archive.scan("quote", flags=["unlisted"]).select(pl.len()).collect().item()
+                unlisted = archive.scan("quote", flags="all").filter(pl.col("flags") & int(Flag.UNLISTED) > 0)
+                assert (unlisted.select(pl.len()).collect().item() == 0) is force
 
 
 @pytest.mark.parametrize("form", sorted(set(FORMATS) - {"duckdb"}))

@@ -41,7 +41,7 @@ class Entry:
     Attributes:
         day: The day.
         units: How many stored units its rows come from.
-        sources: SHA-256 over these units and their content hashes.
+        sources: SHA-256 over these units, their content hashes, and when they were fetched.
         rows: Rows that were written.
         bytes: Size of its file; 0 where it has none of its own.
     """
@@ -287,7 +287,8 @@ def _day(shelf: Shelf, one: Wanted, status: DayStatus, known: Entry | None, plac
     found = Exported(day, Change.KEPT, status.verdict)
     if not files:
         return replace(found, change=Change.VACANT)
-    lines = sorted(f"{file.unit} {file.artifact.content_hash}\n" for file in files)
+    # the content hash says nothing of flags, by which rows are chosen: they change when rows are fetched again
+    lines = sorted(f"{one.unit} {one.artifact.content_hash} {one.artifact.provenance.fetched_at}\n" for one in files)
     entry = Entry(day, len(files), hashlib.sha256("".join(lines).encode()).hexdigest())
     if known and (known.units, known.sources) == (entry.units, entry.sources):
         return replace(found, rows=known.rows)
