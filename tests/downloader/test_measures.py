@@ -114,6 +114,20 @@ class TestKept:
         with pytest.raises(CatalogCorrupt, match="measured rates"):
             Measures(catalog).of(DAY, "v3")
 
+    def test_a_damaged_document_stops_no_run(self) -> None:
+        """What was measured now takes its place; those that can be read go on."""
+        catalog, other = MemoryCatalog(), Kind.of("v2", DAY)
+        mine = Measures(catalog)
+        mine.note(other, measure(number=1))
+        mine.keep()
+        catalog.keep_documents(KIND, {str(KIND_OF_DAY): "{"})
+        mine = Measures(catalog)
+        for kind in (KIND_OF_DAY, other):
+            mine.note(kind, measure(number=2))
+        mine.keep()
+        assert Measures(catalog).of(DAY, "v3") == ("v3", (measure(number=2),))
+        assert Measures(catalog).of(DAY, "v2") == ("v2", (measure(number=1), measure(number=2)))
+
 
 class TestOneUnit:
     """`Measure.of`."""

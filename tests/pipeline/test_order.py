@@ -296,6 +296,15 @@ class TestMemory:
             assert sum(group.height for group in other.groups()) == 50
 
 
+def test_of_rows_that_come_in_turn_no_stretches_are_made() -> None:
+    """A row each would cost more memory than the rows; they are sorted instead."""
+    in_turn = frame([(strike, "CALL", minute) for minute in range(570, 580) for strike in (5.0, 6.0)])
+    assert stretches([in_turn], KEY, 2) is None
+    found = stretches([in_turn], KEY, 1)
+    assert found is not None
+    assert [len(places) for places in found.values()] == [10, 10]
+
+
 class TestSpilling:
     """Runs in temporary files."""
 

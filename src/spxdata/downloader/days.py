@@ -224,7 +224,10 @@ class Planner:
 
     def grow(self, plan: DayPlan, listed: ContractList) -> tuple[Unit, ...]:
         """Take a longer contract list into a plan; return units that are due by it, and were settled or left out."""
-        was = plan.listed or self._catalog.contracts(*list_key(plan.day))  # of a complete day none was read
+        root, trade_date, kind = list_key(plan.day)
+        was = plan.listed
+        if was is None and kind is not None:  # none was read of a day that is complete
+            was = self._catalog.contracts(root, trade_date, kind)
         if was is None:  # no list decided what it consists of
             return ()
         plan.listed = listed

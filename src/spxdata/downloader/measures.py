@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -109,14 +110,19 @@ class Measures:
         self._new.setdefault(str(kind), []).append(measure)
 
     def keep(self) -> None:
-        """Write what was noted to the catalog, and forget the oldest.
+        """Write what was noted to the catalog, and forget the oldest; what cannot be read begins anew.
 
-        Raises:
-            CatalogCorrupt: What the catalog has cannot be read.
+        A run that stores rows does not stop for figures that only a forecast needs.
         """
         if not self._new:
             return
-        kept = self._read()
+        try:
+            kept = self._read()
+        except CatalogCorrupt:
+            kept = self._kept = {}
+            for key, text in self._catalog.documents(KIND).items():
+                with suppress(CatalogCorrupt):
+                    kept[key] = _measures(text)
         for key, measures in self._new.items():
             kept[key] = (*kept.get(key, ()), *measures)[-MOST:]
         self._catalog.keep_documents(KIND, {key: _written(kept[key]) for key in self._new})

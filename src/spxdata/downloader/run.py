@@ -533,11 +533,11 @@ class Download:
         for job in unfinished:
             self._catalog.record(Outcome(job.unit, State.PENDING, attempts=job.tries), self._clock.now())
         self._running.clear()
-        self._measures.keep()
         words = error.message if isinstance(error, SpxDataError) else None
         for plan in self._plans.values():
             if plan.open:
                 self._catalog.interrupt_day(plan.day, words, self._clock.now())
+        self._measures.keep()
 
     def _finish(self, started: float, error: BaseException | None = None) -> Summary:
         """Tell how the run went; of one that cannot go on, the catalog may not even be readable."""

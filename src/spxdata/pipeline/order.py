@@ -122,8 +122,8 @@ class _HeldRun:
 
     def __init__(self, frames: list[pl.DataFrame], order: Order, shortest: int) -> None:
         self.frames = frames
-        places = stretches(frames, order)
-        if places is None or sum(map(len, places.values())) * shortest > sum(frame.height for frame in frames):
+        places = stretches(frames, order, shortest)
+        if places is None:
             self.frames = [sorted_run(pl.concat(frames), order)]
             places = _series(self.frames[0], order)
         self.places = places
@@ -301,26 +301,29 @@ def sorted_run(frame: pl.DataFrame, order: Order) -> pl.DataFrame:
     return frame.sort(order.columns, maintain_order=True) if order.columns else frame
 
 
-def stretches(frames: list[pl.DataFrame], order: Order) -> _Places | None:
-    """Return the stretches of each series' rows; None if rows of one are not in order within.
+def stretches(frames: list[pl.DataFrame], order: Order, shortest: int = 1) -> _Places | None:
+    """Return the stretches of each series' rows; None if rows of one are not in order within, or stretches too short.
 
     Args:
         frames: Rows as they came.
         order: The stored order.
+        shortest: Rows that a stretch has on average, at least. Nothing is made of more stretches than that.
     """
-    places: _Places = {}
-    for number, frame in enumerate(frames):
-        if not frame.height:
-            continue
+    found = []
+    for frame in frames:
         keys, times = ([frame[name].to_physical().to_numpy() for name in names] for names in (order.series, order.time))
         begins = np.zeros(frame.height, bool)
-        begins[0] = True
+        begins[:1] = True
         for values in keys:
             begins[1:] |= values[1:] != values[:-1]
         if (_descents(times) & ~begins[1:]).any():
             return None
-        starts = np.flatnonzero(begins)
-        ends = np.append(starts[1:], frame.height)
+        found.append((keys, times, np.flatnonzero(begins)))
+    if sum(len(starts) for _, _, starts in found) * shortest > sum(frame.height for frame in frames):
+        return None
+    places: _Places = {}
+    for number, (keys, times, starts) in enumerate(found):
+        ends = np.append(starts[1:], frames[number].height)[: len(starts)]
         key, first, last = (
             list(zip(*(values[at].tolist() for values in columns), strict=True)) if columns else [()] * len(starts)
             for columns, at in ((keys, starts), (times, starts), (times, ends - 1))
@@ -341,4 +344,7 @@ def _descents(columns: list[np.ndarray[Any, Any]]) -> Any:  # noqa: ANN401 - an 
 
 def _series(frame: pl.DataFrame, order: Order) -> _Places:
     """Return the series of a sorted frame, each as one stretch."""
-    return stretches([frame], order) or {}
+    found = stretches([frame], order)
+    if found is None:
+        raise AssertionError("Rows that were sorted are in order.")
+    return found
