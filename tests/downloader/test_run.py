@@ -10,6 +10,7 @@ from spxdata.catalog.memory import MemoryCatalog
 from spxdata.downloader import Download
 from spxdata.downloader.forecast import Forecast
 from spxdata.downloader.measures import KIND, LEAST
+from spxdata.downloader.run import LARGE
 from spxdata.model import Scope, State, Unit
 from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.order import SortMemory
@@ -74,8 +75,33 @@ class PatientStorage(MemoryStorage):
             yield PendingBytes(pending.buffer, rename)
 
 
+class WatchfulStorage(MemoryStorage):
+    """A storage that notes how many units were asked for when a file is done."""
+
+    def __init__(self, terminal: SlowTerminal) -> None:
+        super().__init__()
+        self.terminal = terminal
+        self.asked: list[int] = []
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[PendingBytes]:
+        """Begin a file."""
+        with super().create(path) as pending:
+
+            def rename(data: bytes) -> None:
+                self.asked.append(len(self.terminal.asked))
+                pending.rename(data)
+
+            yield PendingBytes(pending.buffer, rename)
+
+
 def a_run(
-    terminal: SlowTerminal, storage: Storage, catalog: MemoryCatalog, *datasets: str, force: bool = False
+    terminal: SlowTerminal,
+    storage: Storage,
+    catalog: MemoryCatalog,
+    *datasets: str,
+    force: bool = False,
+    large: int = LARGE,
 ) -> Download:
     """Return a run over the usual day, with one request at a time."""
     return Download(
@@ -86,6 +112,7 @@ def a_run(
         patience=Patience(0, jitter=0),
         chance=lambda: 0.0,
         pacing=0.0,
+        large=large,
     )
 
 
@@ -96,6 +123,15 @@ def test_a_unit_that_is_being_stored_holds_no_place() -> None:
     summary = a_run(terminal, storage, MemoryCatalog(), "index_price", "interest_rate").run()
     assert summary.finished.exit_code == 0
     assert not storage.waited_in_vain
+
+
+def test_a_large_reply_keeps_its_place_until_it_is_stored() -> None:
+    """Its rows do not fit in memory; those of another would come on top."""
+    terminal = SlowTerminal(BODIES, clock=FakeClock(LATER))
+    storage = WatchfulStorage(terminal)
+    summary = a_run(terminal, storage, MemoryCatalog(), "index_price", "interest_rate", large=1).run()
+    assert summary.finished.exit_code == 0
+    assert storage.asked == [1, 2]
 
 
 def foretold(terminal: SlowTerminal, storage: Storage, catalog: MemoryCatalog) -> Forecast:

@@ -58,6 +58,9 @@ from spxdata.terminal.gate import Gate
 #: Seconds between two renewals of the lease.
 _BEAT: Final = 10.0
 
+#: Bytes of a reply from which on it keeps its place until it is stored: its rows do not fit in memory as it is.
+LARGE: Final = 100_000_000
+
 #: How far back a day is looked for that tells how much space another one takes.
 _LOOK_BACK: Final = timedelta(days=14)
 
@@ -82,6 +85,10 @@ class _Job:
     declined: bool = False
     replied: "Future[Replied]" = field(default_factory=Future)  # of the last of them
     in_flight: bool = False  # so far as the main loop knows
+
+    def holds_place(self, large: int) -> bool:
+        """Tell whether no other request may take its place: it is being answered, or its reply was large."""
+        return self.in_flight or self.replied.result().bytes >= large
 
 
 class _Queue:
@@ -121,6 +128,7 @@ class Download:
         chance: A source of random numbers in [0, 1), for jitter.
         terminal_patience: Most seconds to wait for a Terminal that is not usable, each time.
         pacing: Least seconds between the starts of two requests.
+        large: Bytes of a reply that keeps its place until it is stored.
     """
 
     def __init__(
@@ -134,6 +142,7 @@ class Download:
         chance: Callable[[], float],
         terminal_patience: float = 60.0,
         pacing: float = 0.1,
+        large: int = LARGE,
     ) -> None:
         self._request = request
         self._edges = replace(edges, emit=self._emit)
@@ -145,6 +154,7 @@ class Download:
         self._workers = max(map(widths, DIALECTS))
         self._settling = -(-self._workers // 4)  # more keep places busy on a busy machine, and cost memory
         self._pacing = pacing
+        self._large = large
         self._measures = Measures(catalog)
         self._due: list[Due] = []
         self._patience = patience
@@ -332,10 +342,11 @@ class Download:
     def _in_flight(self) -> int:
         """Return how many requests count as in flight: a reply that has come whole leaves its place to another.
 
-        A quarter as many units as there are places, at least one, may be on their way to the disk meanwhile.
+        A quarter as many units as there are places, at least one, may be on their way to the disk meanwhile; after a
+        large reply none.
         """
-        replying = sum(job.in_flight for job in self._running.values())
-        return max(replying, len(self._running) - self._settling)
+        holding = sum(job.holds_place(self._large) for job in self._running.values())
+        return max(holding, len(self._running) - self._settling)
 
     def _soonest(self, otherwise: float) -> float:
         """Return the seconds until something waits for us."""
