@@ -190,7 +190,7 @@ class Sorter:
         order: The stored order.
         memory: The budget shared by all attempts.
         spill: Opens a nameless temporary file.
-        run_bytes: Bytes that are held before they are spilled, however much memory is left; half of it from then on.
+        run_bytes: Bytes that are held before they are spilled, however much memory is left; a quarter from then on.
         shortest: Rows of a stretch, on average, from which on rows are not sorted.
     """
 
@@ -221,7 +221,7 @@ class Sorter:
         """Take some rows, in the order in which they arrived."""
         size = int(frame.estimated_size())
         # A reply that does not fit goes to the disk whatever its runs are; shorter ones leave memory to the others.
-        most = self._run_bytes // 2 if self._runs else self._run_bytes
+        most = self._run_bytes // 4 if self._runs else self._run_bytes
         if self._claimed + size <= most and self._memory.claim(size):
             self._claimed += size
             self._pending.append(frame)
