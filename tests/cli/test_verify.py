@@ -58,7 +58,8 @@ def test_a_catalog_in_json_that_is_gone_or_damaged(run: Run, emulator: Emulator,
     assert run(*DOWNLOAD, SPXDATA_STORAGE__CATALOG="json", **terminal).code == 0
     well = run("verify")
     status, inventory = folder / "data" / "status.json", folder / "data" / "inventory.json"
-    inventory.write_bytes(inventory.read_bytes()[:-20])
+    # cut before the first path, whose length would show in where the damage is
+    inventory.write_bytes(inventory.read_bytes()[:20])
     damaged = run("verify")
     inventory.unlink()
     without_one = run("verify")
