@@ -11,7 +11,7 @@ SITE := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --doctree
 export SPXDATA_REFERENCE ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check wheel-test full-day sizes ticks greeks places year slow bench bench-quick faults fuzz lock docs clean
+.PHONY: help demo test check wheel-test full-day sizes ticks greeks year slow bench bench-quick faults fuzz lock docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ wheel-test: $(READY) ## Build the wheel and run the tests against it, with src o
 	build/wheel-test/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
 	cd build/wheel-test && SPXDATA_REFERENCE=$(abspath $(SPXDATA_REFERENCE)) .venv/bin/python -m pytest
 
-full-day: $(READY) ## Download a full emulated day and print what it cost (docs/performance.md)
+full-day: $(READY) ## Download a full emulated day and print what it cost
 	$(BIN)/python scripts/full_day.py
 
 sizes: $(READY) ## Store a full emulated day in every form, compare them, print their sizes (docs/performance.md)
@@ -61,9 +61,6 @@ greeks: $(READY) ## Compare our greeks with fifty digits, the vendor and an emul
 
 year: $(READY) ## Ask a year's archive, and its CSV form, what researchers ask (docs/performance.md)
 	$(BIN)/python -m bench.year
-
-places: $(READY) ## Measure how busy the account's places are kept (docs/performance.md)
-	$(BIN)/python scripts/places.py
 
 slow: $(READY) ## Download from a slow emulated Terminal, print what its places, CPU and forecasts came to
 	$(BIN)/python -m bench.slow

@@ -5,6 +5,7 @@ None of them checks anything: a reply that ends early is a short file to all of 
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
@@ -14,16 +15,21 @@ from urllib.request import urlopen
 from spxdata.schema import DATASETS, Kind
 
 
+def _received(url: str, file: Path) -> Path:
+    """Receive a reply into a file beside the one that is wanted."""
+    text = file.with_suffix(".csv")
+    with urlopen(url) as reply, text.open("wb") as kept:  # noqa: S310 - our own server
+        shutil.copyfileobj(reply, kept, 1 << 20)
+    return text
+
+
 def sink(replies: Iterator[tuple[str, Path]]) -> int:
     """Receive into a file, and let polars stream that into Parquet: the shortest script that works."""
     import polars as pl
 
     rows = 0
     for url, file in replies:
-        text = file.with_suffix(".csv")
-        with urlopen(url) as reply, text.open("wb") as kept:  # noqa: S310 - our own server
-            while piece := reply.read(1 << 20):
-                kept.write(piece)
+        text = _received(url, file)
         pl.scan_csv(text, try_parse_dates=True, infer_schema_length=10_000).sink_parquet(file)
         rows += pl.scan_parquet(file).select(pl.len()).collect().item()
         text.unlink()
@@ -48,10 +54,7 @@ def duckdb(replies: Iterator[tuple[str, Path]]) -> int:
 
     rows = 0
     for url, file in replies:
-        text = file.with_suffix(".csv")
-        with urlopen(url) as reply, text.open("wb") as kept:  # noqa: S310 - our own server
-            while piece := reply.read(1 << 20):
-                kept.write(piece)
+        text = _received(url, file)
         duck.execute(f"COPY (FROM read_csv('{text}')) TO '{file}' (FORMAT parquet, COMPRESSION zstd)")
         (found,) = duck.execute(f"SELECT count(*) FROM '{file}'").fetchone() or (0,)  # noqa: S608 - a path of ours
         rows += found
