@@ -1,7 +1,8 @@
 """Peak memory of a download by size of the replies and requests in flight.
 
 `python -m bench.memory` takes greeks of 50 and 500 MB, one and four at once; `--dataset trade --mb 4000` takes some
-minutes, and as many bytes of temporary files. The Terminal is a server of this module's own, in a process of its own:
+minutes, and as many bytes of temporary files; `--days 22 --mb 35 --expirations 40 --concurrency 4`, a month of whole
+chains, takes ten minutes and ten gigabytes. The Terminal is a server of this module's own, in a process of its own:
 it makes replies as long as they are wanted while it sends them, contract by contract, as fast as they are taken. Greeks
 become longer by contracts, trades by trades.
 """
@@ -24,10 +25,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from bench.pipeline import compiled
 from spxdata.schema import DATASETS
+from spxdata.sessions import trading_days
 
 DAY = date(2024, 1, 16)
-#: Expirations of a day: as many as requests at once, at most, and more.
-EXPIRATIONS = tuple(DAY + timedelta(days=days) for days in (1, 2, 3, 6, 7, 8, 9, 10))
 _MINUTES = range(9 * 60 + 30, 16 * 60 + 1)
 _LINE_END = "\r\n"
 
@@ -44,7 +44,7 @@ def _greeks(right: str) -> Iterator[str]:
     """Yield the rows of one contract; numbers do not repeat, as those of greeks do not."""
     chance = random.Random(right)  # noqa: S311 - made-up prices
     for minute in _MINUTES:
-        at = f"{DAY}T{minute // 60:02}:{minute % 60:02}:00.000"
+        at = f"TRADE_DATET{minute // 60:02}:{minute % 60:02}:00.000"
         bid = chance.randrange(5, 9000, 5) / 100
         greeks = ",".join(f"{chance.uniform(-1, 1):.4f}" for _ in range(6))
         prices = f"{bid:.2f},{bid + 0.1:.2f},{greeks},{chance.uniform(0.1, 0.9):.4f},0.0000"
@@ -55,7 +55,7 @@ def _trades(right: str) -> Iterator[str]:
     """Yield some rows of one contract: two trades every 11 seconds and a few milliseconds."""
     for n in range(2_000):
         ms = 34_200_000 + (n // 2) * 11_203
-        at = f"{DAY}T{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"
+        at = f"TRADE_DATET{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"
         traded = f"18,{n % 40 + 1},5,{(n * 13) % 9_000 / 100 + 0.05:.2f}"
         yield f'"SPXW","EXPIRATION",STRIKE.000,"{right}",{at},{-2_000_000_000 + n * 977},255,255,255,255,{traded}'
 
@@ -79,13 +79,17 @@ class Terminal(ThreadingHTTPServer):
     def __init__(self, dataset: str, size: int, expirations: int) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.header = (",".join(DATASETS[dataset].names) + _LINE_END).encode()
-        self.expirations = [str(day) for day in EXPIRATIONS[:expirations]]
+        self._expirations = expirations
         self.pieces = {
             right: "".join(f"{row}{_LINE_END}" for row in _ROWS[dataset](right)).encode() for right in ("CALL", "PUT")
         }
         pairs = max(1, size // sum(map(len, self.pieces.values())))
         self.strikes = pairs if dataset == "greeks" else _TRADED
         self.repeats = pairs // self.strikes  # in one contract the same trades may come again: nothing tells them apart
+
+    def expirations(self, day: date) -> tuple[date, ...]:
+        """Return the expirations of a trade date: so many of the trading days after it."""
+        return trading_days(day + timedelta(days=1), day + timedelta(days=90))[: self._expirations]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -100,14 +104,15 @@ class Handler(BaseHTTPRequestHandler):
         if asked.path.endswith("/mdds/status"):
             self._whole(b"CONNECTED")
         elif "/list/" in asked.path:
-            self._whole(self._contracts())
+            self._whole(self._contracts(date.fromisoformat(parse_qs(asked.query)["date"][0])))
         else:
-            self._rows(parse_qs(asked.query)["expiration"][0].encode())
+            query = parse_qs(asked.query)
+            self._rows(*(query[name][0].encode() for name in ("expiration", "date")))
 
-    def _contracts(self) -> bytes:
+    def _contracts(self, day: date) -> bytes:
         lines = [
-            f'"SPXW","{day}",{strike}.000,"{right}"{_LINE_END}'
-            for day in self.server.expirations
+            f'"SPXW","{expiration}",{strike}.000,"{right}"{_LINE_END}'
+            for expiration in self.server.expirations(day)
             for strike in range(1, self.server.strikes + 1)
             for right in ("CALL", "PUT")
         ]
@@ -119,16 +124,19 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _rows(self, expiration: bytes) -> None:
+    def _rows(self, expiration: bytes, day: bytes) -> None:
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self._chunk(self.server.header)
         strikes = list(range(1, self.server.strikes + 1))
         random.Random(expiration).shuffle(strikes)  # noqa: S311 - contracts come in any order
-        pieces = {right: piece.replace(b"EXPIRATION", expiration) for right, piece in self.server.pieces.items()}
+        pieces = [
+            piece.replace(b"EXPIRATION", expiration).replace(b"TRADE_DATE", day)
+            for piece in self.server.pieces.values()
+        ]
         for strike in strikes:
-            for piece in pieces.values():
+            for piece in pieces:
                 for _ in range(self.server.repeats):
                     self._chunk(piece.replace(b"STRIKE", b"%d" % strike))
         self.wfile.write(b"0\r\n\r\n")
@@ -159,14 +167,25 @@ def terminal(dataset: str, size: int, expirations: int) -> Iterator[str]:
         server.join()
 
 
-def peak(dataset: str, size: int, concurrency: int, expirations: int = 0) -> Peak:
-    """Download a day of replies of so many bytes, so many at once; by default one reply for each place."""
+def peak(dataset: str, size: int, concurrency: int, expirations: int = 0, days: int = 1) -> Peak:
+    """Download days of replies of so many bytes, so many at once; by default one reply for each place."""
     with (
         terminal(dataset, size, expirations or concurrency) as url,
         tempfile.TemporaryDirectory(prefix="spxdata-memory-") as folder,
     ):
-        command = [sys.executable, "-m", "spxdata", "download", "--date", str(DAY), "--dataset", dataset, "--json"]
-        command += ["--terminal", url, "--dialect", "v3", "--concurrency", str(concurrency)]
+        last = trading_days(DAY, DAY + timedelta(days=2 * days + 7))[days - 1]
+        command = [sys.executable, "-m", "spxdata", "download", "--start-date", str(DAY), "--end-date", str(last)]
+        command += [
+            "--dataset",
+            dataset,
+            "--json",
+            "--terminal",
+            url,
+            "--dialect",
+            "v3",
+            "--concurrency",
+            str(concurrency),
+        ]
         command += ["--data-dir", str(Path(folder) / "data")]
         run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=compiled())
         records = [json.loads(line) for line in run.stdout or ()]
@@ -184,12 +203,13 @@ def main() -> int:
     parser.add_argument("--mb", type=int, nargs="+", default=[50, 500])
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--expirations", type=int, default=0)
+    parser.add_argument("--days", type=int, default=1)
     asked = parser.parse_args()
     print("| dataset | MB of a reply | at once | rows | peak memory, MiB | seconds |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for size in asked.mb:
         for concurrency in asked.concurrency:
-            found = peak(asked.dataset, size * 1_000_000, concurrency, asked.expirations)
+            found = peak(asked.dataset, size * 1_000_000, concurrency, asked.expirations, asked.days)
             took = f"{found.rows:,} | {found.memory / 2**20:,.0f} | {found.seconds:.0f}"
             print(f"| {asked.dataset} | {size:,} | {concurrency} | {took} |", flush=True)
     return 0

@@ -1,7 +1,8 @@
 """Where the CPU of a download goes, stage by stage: the real command in this process, one request at a time.
 
 Functions are wrapped here, and only here, so that every CPU second of all threads counts for the innermost stage that
-runs. One request at a time, because CPU time knows no requests. Wrapping costs a few per mille.
+runs. One unit at a time, from its first byte to its file, because CPU time knows no units. Wrapping costs a few per
+mille.
 """
 
 import argparse
@@ -36,7 +37,7 @@ PLACES: Final = (
     ("spxdata.pipeline.presence", "PresenceTaker.update", "presence"),
     ("spxdata.pipeline.validate", "Checked.rows", "validate: other"),
     ("spxdata.completeness", "holes", "holes"),
-    ("spxdata.pipeline.write", "_regroup", "row groups"),
+    ("spxdata.pipeline.write", "regrouped", "row groups"),
     ("spxdata.pipeline.content", "ContentHash.update", "content hash"),
     ("spxdata.pipeline.parquet_file", "ParquetFile.write", "Parquet"),
     ("spxdata.pipeline.parquet_file", "ParquetFile.finish", "Parquet: footer"),
@@ -125,7 +126,9 @@ def main() -> int:
 
 def stages(url: str, dialect: str, dataset: str, max_dte: int, archive: Path) -> dict[str, float]:
     """Download in this process; return the CPU seconds of every stage."""
+    from spxdata import bootstrap
     from spxdata.cli.group import cli
+    from spxdata.downloader import Download
 
     found = Stages()
     found.turn()
@@ -133,6 +136,7 @@ def stages(url: str, dialect: str, dataset: str, max_dte: int, archive: Path) ->
     arguments = ["download", "--date", DATE, "--dataset", dataset, "--max-dte", str(max_dte), "--terminal", url]
     arguments += ["--dialect", dialect, "--data-dir", str(archive), "--quiet", "--concurrency", "1"]
     found.install()
+    vars(bootstrap)["Download"] = functools.partial(Download, large=0)
     status = cli.main(arguments, standalone_mode=False)
     found.turn()
     if status:

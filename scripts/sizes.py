@@ -22,9 +22,10 @@ from full_day import COMMAND, DATE, start_emulator
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.layout import CATALOG, unit_of
 from spxdata.model import Artifact
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.hashing import HashingFile
 from spxdata.pipeline.read import frames
-from spxdata.pipeline.write import Encoding, open_rows
+from spxdata.pipeline.write import open_rows
 from spxdata.storage.local import LocalStorage
 
 FORMS: Final = {

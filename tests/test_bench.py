@@ -1,7 +1,12 @@
 """What the bench makes of measurements; the measurements themselves decide no test."""
 
+import functools
+import importlib
+
+import pytest
 from bench.figures import Figure, table
 from bench.run import SECTIONS, moved, newest
+from bench.stages import PLACES
 
 
 def test_a_ratio_that_moved_by_more_than_15_percent_is_named() -> None:
@@ -28,3 +33,9 @@ def test_the_newest_results_have_every_section() -> None:
     assert found is not None
     assert found["sections"].keys() == SECTIONS.keys()
     assert found["quick"]
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, name, _ in PLACES])
+def test_a_stage_begins_where_the_profile_looks_for_it(module: str, name: str) -> None:
+    """So that a function that gets another name does not fall out of the profile unseen."""
+    assert callable(functools.reduce(getattr, name.split("."), importlib.import_module(module)))

@@ -48,9 +48,7 @@ from spxdata.events import (
 )
 from spxdata.layout import CATALOG, PARTIAL, path_of
 from spxdata.model import Contract, ContractList, DayStatus, Outcome, Right, Scope, State, Unit, Verdict
-from spxdata.pipeline.attempt import Edges
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.plan import Request, request_of
 from spxdata.protocols import Terminal
 from spxdata.retry import Patience

@@ -11,9 +11,7 @@ from spxdata.downloader import Download, Summary
 from spxdata.errors import CutOff, NoData, NotSubscribed
 from spxdata.layout import CATALOG
 from spxdata.model import ContractList, Outcome, Scope, State, Unit, Verdict
-from spxdata.pipeline.attempt import Edges
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.plan import Request
 from spxdata.retry import Patience
 from spxdata.schema import DATASETS, Dataset

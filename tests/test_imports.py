@@ -30,6 +30,8 @@ TABLE = [
     ("archive(); run('status', '--json')", HEAVY - {"sqlite3"}),
     ("archive(); run('coverage')", HEAVY - {"sqlite3", "psutil"}),  # what is certified is not read again
     ("archive(); run('update', '--show', '--start-date', '2024-01-16')", HEAVY - {"sqlite3"}),
+    # a day of which nothing is due
+    ("archive(); run('download', '--dry-run', '--date', '2024-01-16')", HEAVY - {"sqlite3", "http"}),
     ("run('download')", HEAVY),  # no date
     ("run('update', '--help')", HEAVY),
     ("run('verify', '--help')", HEAVY),

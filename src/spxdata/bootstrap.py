@@ -14,15 +14,12 @@ from spxdata.clock import SystemClock
 from spxdata.config import Settings, load
 from spxdata.downloader import Download, Summary
 from spxdata.events import Emit, ignore
-from spxdata.integrity.repair import open_sound
 from spxdata.layout import RUNS
 from spxdata.model import Scope, parse_day, parse_root
 from spxdata.observe.log import RunLog, both, warned
 from spxdata.observe.records import Header
 from spxdata.opening import form_of_catalog, kept_as, make_catalog, make_storage
-from spxdata.pipeline.attempt import Edges
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.plan import Request, date_range
 from spxdata.protocols import Catalog, Clock
 from spxdata.retry import Patience
@@ -75,6 +72,8 @@ def sound_catalog(settings: Settings, clock: Clock) -> Iterator[tuple[Catalog, t
     Raises:
         StorageError: It cannot be opened.
     """
+    from spxdata.integrity.repair import open_sound
+
     form = form_of_catalog(settings)  # a new one is of the same
     catalog, aside = open_sound(lambda: make_catalog(settings, form=form), make_storage(settings), clock)
     with closing(catalog):

@@ -24,9 +24,7 @@ from spxdata.errors import CatalogCorrupt, DiskFull, NotWritable, StorageError
 from spxdata.events import ignore
 from spxdata.layout import path_of
 from spxdata.model import Outcome, State, Unit, Verdict
-from spxdata.pipeline.attempt import Edges
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.protocols import Pending, Storage
 from spxdata.retry import Patience
 from spxdata.storage.local import LocalStorage

@@ -11,7 +11,7 @@ from spxdata.catalog.memory import MemoryCatalog
 from spxdata.downloader.measures import KIND, LEAST, MOST, Kind, Measure, Measures, newest
 from spxdata.errors import CatalogCorrupt
 from spxdata.model import Day, State
-from spxdata.pipeline.attempt import Replied
+from spxdata.pipeline.edges import Replied
 from tests.builders import a_day, stored
 
 TUESDAY = date(2024, 1, 16)

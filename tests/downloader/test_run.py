@@ -12,9 +12,7 @@ from spxdata.downloader.forecast import Forecast
 from spxdata.downloader.measures import KIND, LEAST
 from spxdata.downloader.run import LARGE
 from spxdata.model import Scope, State, Unit
-from spxdata.pipeline.attempt import Edges
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.plan import Request
 from spxdata.protocols import Storage
 from spxdata.retry import Patience

@@ -24,9 +24,8 @@ from spxdata.errors import BrokenRule, DataError, MalformedReply, ShortReply, Sp
 from spxdata.events import AttemptFailed, Event, UnitRecorded, ignore
 from spxdata.layout import PRIVATE, QUARANTINE, path_of
 from spxdata.model import Contract, ContractList, Outcome, Right, State, Unit, Verdict
-from spxdata.pipeline.attempt import Edges, attempt
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.attempt import attempt
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.storage.local import LocalStorage
 from spxdata.terminal.asking import Line
 from spxdata.terminal.v3 import V3Terminal

@@ -27,9 +27,7 @@ from spxdata.errors import SpxDataError
 from spxdata.events import Event, as_record
 from spxdata.layout import CATALOG
 from spxdata.model import Day, Outcome, Scope, Unit, Verdict
-from spxdata.pipeline.attempt import Edges
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.plan import Request
 from spxdata.retry import Patience
 from spxdata.storage.local import LocalStorage

@@ -12,9 +12,7 @@ from spxdata.errors import SpxDataError
 from spxdata.events import AttemptFailed, Event, RunFinished
 from spxdata.layout import CATALOG
 from spxdata.model import DayStatus, Outcome, Scope, Unit
-from spxdata.pipeline.attempt import Edges
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.plan import Request
 from spxdata.protocols import Clock
 from spxdata.retry import Patience

@@ -14,9 +14,7 @@ from spxdata.downloader import Download, Summary
 from spxdata.errors import DiskFull
 from spxdata.layout import CATALOG
 from spxdata.model import Scope, Verdict
-from spxdata.pipeline.attempt import Edges
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.plan import LEAST_SPACE, Request, space_needed
 from spxdata.retry import Patience
 from spxdata.storage.local import LocalStorage

@@ -18,7 +18,8 @@ import polars as pl
 from spxdata.clock import SystemClock
 from spxdata.errors import NoData, SpxDataError
 from spxdata.model import Contract, Hole, Right
-from spxdata.pipeline.order import Order, Sorter, SortMemory
+from spxdata.pipeline.edges import SortMemory
+from spxdata.pipeline.order import Order, Sorter
 from spxdata.pipeline.parse import parse
 from spxdata.pipeline.validate import validate
 from spxdata.protocols import Terminal

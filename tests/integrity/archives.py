@@ -21,11 +21,9 @@ from spxdata.integrity.sources import FoundSources
 from spxdata.integrity.verify import verify
 from spxdata.layout import CATALOG, unit_of
 from spxdata.model import Artifact, DayStatus, Outcome, Scope, Unit
-from spxdata.pipeline.attempt import Edges
 from spxdata.pipeline.difference import Difference
 from spxdata.pipeline.earlier import keep_earlier
-from spxdata.pipeline.order import SortMemory
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.plan import Request
 from spxdata.protocols import Catalog, Pending, Storage
 from spxdata.retry import Patience

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spxdata import Emulator
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Encoding
 from tests.faults.market import write_market
 from tests.integrity.archives import DATES, MIXED, Archive, chains
 from tests.integrity.archives import request as request_of

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Encoding
 from tests.integrity.archives import converted
 from tests.integrity.killed_revision import kill
 

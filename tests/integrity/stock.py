@@ -11,7 +11,7 @@ from spxdata.certificate import Certificate
 from spxdata.integrity.coverage import Wanted, coverage, keep
 from spxdata.model import Contract, ContractList, Day, Outcome, Scope, Unit, Verdict
 from spxdata.pipeline.attempt import attempt
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Encoding
 from spxdata.protocols import Catalog
 from spxdata.schema import DATASETS
 from spxdata.storage.local import LocalStorage

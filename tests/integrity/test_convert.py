@@ -24,8 +24,8 @@ from spxdata.layout import CONVERTED, PARTIAL, paths_of
 from spxdata.model import Contract, Hole, HoleKind, Outcome, State, Unit, Verdict
 from spxdata.pipeline.content import ContentHash
 from spxdata.pipeline.difference import Checked
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.read import footer, stored_frames
-from spxdata.pipeline.write import Encoding
 from spxdata.schema import DATASETS
 from spxdata.storage.local import LocalStorage
 from tests.builders import NOW

@@ -22,7 +22,7 @@ from spxdata.certificate import KIND, VERSION, Certificate, Lack, Missing, key_o
 from spxdata.integrity.coverage import Wanted, coverage, days_of, keep, overlooked, unkept
 from spxdata.layout import CATALOG
 from spxdata.model import Contract, Hole, HoleKind, Outcome, Right, Scope, State, Verdict
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Encoding
 from spxdata.protocols import Catalog
 from spxdata.schema import DATASETS
 from spxdata.sessions import trading_days

@@ -28,7 +28,7 @@ from spxdata.layout import ASIDE, CATALOG, INVENTORY, STATUS, unit_of
 from spxdata.model import Scope, State, Unit, Verdict
 from spxdata.pipeline.difference import Fault
 from spxdata.pipeline.earlier import earlier_files
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Encoding
 from spxdata.plan import Request
 from tests.builders import FakeClock
 from tests.faults.harness import LATER

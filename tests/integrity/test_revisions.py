@@ -24,8 +24,8 @@ from spxdata.integrity.sources import FoundSources
 from spxdata.layout import PARTIAL, PRIVATE, REFETCHED, path_of
 from spxdata.model import Outcome, State, Unit, Verdict
 from spxdata.pipeline.earlier import artifact_as_of, earlier_files
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.read import adopt, checksum, frames
-from spxdata.pipeline.write import Encoding
 from spxdata.retry import Patience
 from spxdata.storage.local import LocalStorage
 from spxdata.terminal.probe import FoundTerminal

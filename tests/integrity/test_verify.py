@@ -13,7 +13,7 @@ from spxdata.layout import original_of, revision_path
 from spxdata.model import Outcome, State
 from spxdata.pipeline.difference import Checked, Difference, Fault
 from spxdata.pipeline.earlier import forget_earlier
-from spxdata.pipeline.write import Encoding
+from spxdata.pipeline.edges import Encoding
 from spxdata.storage.local import LocalStorage
 from tests.faults.harness import LATER
 from tests.integrity.archives import DATES, Archive, kept_earlier, request

@@ -13,10 +13,8 @@ import polars as pl
 
 from spxdata.errors import CutOff, NoData
 from spxdata.model import Contract, ContractList, Provenance, Right, Unit
-from spxdata.pipeline.attempt import Edges
-from spxdata.pipeline.order import SortMemory
+from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.pipeline.parse import parse
-from spxdata.pipeline.write import Encoding
 from spxdata.protocols import Storage
 from spxdata.schema import DATASETS, Dataset, Form, Rows, WireColumn, wire
 from spxdata.sessions import clock as clock_text

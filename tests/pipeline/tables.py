@@ -10,10 +10,11 @@ import polars as pl
 
 from spxdata.layout import path_of
 from spxdata.model import Unit
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.hashing import HashingFile
 from spxdata.pipeline.parse import RIGHT, TYPES
 from spxdata.pipeline.read import frames
-from spxdata.pipeline.write import Encoding, open_rows
+from spxdata.pipeline.write import open_rows
 from spxdata.schema import FLAGS, TRADE_DATE, Dataset, Kind
 from spxdata.storage.local import LocalStorage
 from tests import builders

@@ -29,8 +29,8 @@ from spxdata.events import Event, FileRenamed, Quarantined, Received
 from spxdata.flags import Flag
 from spxdata.layout import QUARANTINE, path_of
 from spxdata.model import Contract, ContractList, Hole, HoleKind, Outcome, State
-from spxdata.pipeline.attempt import Edges, attempt
-from spxdata.pipeline.order import SortMemory
+from spxdata.pipeline.attempt import attempt
+from spxdata.pipeline.edges import Edges, SortMemory
 from spxdata.pipeline.read import Adopted, adopt, frames
 from spxdata.protocols import Pending
 from spxdata.schema import DATASETS, Dataset

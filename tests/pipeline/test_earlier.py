@@ -23,8 +23,8 @@ from spxdata.pipeline.earlier import (
     keep_earlier,
     record_earlier,
 )
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.read import checksum, frames
-from spxdata.pipeline.write import Encoding
 from spxdata.protocols import Catalog
 from spxdata.storage.local import LocalStorage
 from tests.builders import NOW, a_provenance, a_unit, an_artifact, stored

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spxdata.errors import DiskFull, StorageError
-from spxdata.pipeline.order import GROUP_ROWS, RUN_BYTES, SHORTEST, Order, Sorter, SortMemory, stretches
+from spxdata.pipeline.edges import SortMemory
+from spxdata.pipeline.order import GROUP_ROWS, RUN_BYTES, SHORTEST, Order, Sorter, stretches
 from spxdata.pipeline.parse import RIGHT
 from tests.builders import a_unit
 

@@ -18,9 +18,9 @@ from spxdata.errors import ChecksumMismatch
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Hole, HoleKind
 from spxdata.pipeline.attempt import attempt
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.parquet_file import METADATA_KEY
 from spxdata.pipeline.read import adopt, checksum, confirmed, footer, frames
-from spxdata.pipeline.write import Encoding
 from spxdata.storage.local import LocalStorage
 from tests.builders import EXPIRATION, NOW, TRADE_DATE, a_provenance, a_unit
 

@@ -11,9 +11,9 @@ from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.errors import ChecksumMismatch, StorageError
 from spxdata.layout import CATALOG, path_of
 from spxdata.model import Outcome
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.read import footer
 from spxdata.pipeline.recode import is_encoded, recode
-from spxdata.pipeline.write import Encoding
 from spxdata.storage.aside import Aside
 from spxdata.storage.local import LocalStorage
 from tests.builders import FakeClock

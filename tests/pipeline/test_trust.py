@@ -22,10 +22,10 @@ from spxdata.model import Artifact, Outcome, State
 from spxdata.pipeline.attempt import attempt
 from spxdata.pipeline.csv_file import csv_header
 from spxdata.pipeline.difference import Difference, Fault, Sign
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.parquet_file import METADATA_KEY
 from spxdata.pipeline.read import checksum, frames
 from spxdata.pipeline.trust import compare, is_sorted, trusted
-from spxdata.pipeline.write import Encoding
 from spxdata.schema import DATASETS, Dataset
 from spxdata.storage.local import LocalStorage
 from tests.builders import NOW, a_unit

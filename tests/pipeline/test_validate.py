@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from spxdata.errors import BrokenRule, CutOff, MalformedReply
 from spxdata.flags import Flag
 from spxdata.model import Contract, HoleKind, Unit
-from spxdata.pipeline.order import Order, Sorter, SortMemory
+from spxdata.pipeline.edges import SortMemory
+from spxdata.pipeline.order import Order, Sorter
 from spxdata.pipeline.parse import parse
 from spxdata.pipeline.validate import Checked, validate
 from tests.builders import TRADE_DATE, a_unit

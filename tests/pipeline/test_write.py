@@ -16,11 +16,12 @@ from spxdata.events import Event, StoredAsFloat, ignore
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Unit
 from spxdata.pipeline.content import ContentHash
-from spxdata.pipeline.order import Order, Sorter, SortMemory
+from spxdata.pipeline.edges import Encoding, SortMemory
+from spxdata.pipeline.order import Order, Sorter
 from spxdata.pipeline.parse import RIGHT, parse
 from spxdata.pipeline.read import frames
 from spxdata.pipeline.validate import validate
-from spxdata.pipeline.write import Encoding, write
+from spxdata.pipeline.write import write
 from spxdata.protocols import Storage
 from spxdata.schema import Dataset
 from spxdata.storage.local import LocalStorage

@@ -14,10 +14,11 @@ from spxdata.errors import BrokenRule
 from spxdata.flags import Flag
 from spxdata.layout import path_of
 from spxdata.model import Contract, Hole, Right, Unit
-from spxdata.pipeline.order import Order, Sorter, SortMemory
+from spxdata.pipeline.edges import Encoding, SortMemory
+from spxdata.pipeline.order import Order, Sorter
 from spxdata.pipeline.parse import parse
 from spxdata.pipeline.validate import Checked, validate
-from spxdata.pipeline.write import Encoding, write
+from spxdata.pipeline.write import write
 from spxdata.schema import DATASETS, Kind
 from spxdata.storage.local import LocalStorage
 from tests.builders import FakeClock, a_provenance

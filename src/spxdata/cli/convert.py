@@ -84,7 +84,7 @@ def _convert(settings: Settings, clock: SystemClock, found: list["Conversion"], 
     """Convert, telling what was left as it is."""
     from spxdata.integrity.convert import Change, convert
     from spxdata.opening import make_catalog, make_storage
-    from spxdata.pipeline.write import Encoding
+    from spxdata.pipeline.edges import Encoding
 
     encoding = Encoding(settings.storage.format, settings.storage.numbers)
     with closing(make_catalog(settings)) as catalog, gauge(clock.monotonic, silent=as_json, what="Converting") as shown:

@@ -158,9 +158,7 @@ def _check(
     from spxdata.integrity.revisions import Keep, Revisions, sample, stored_units
     from spxdata.integrity.sources import FoundSources
     from spxdata.opening import make_catalog, make_storage
-    from spxdata.pipeline.attempt import Edges
-    from spxdata.pipeline.order import SortMemory
-    from spxdata.pipeline.write import Encoding
+    from spxdata.pipeline.edges import Edges, Encoding, SortMemory
     from spxdata.retry import Patience
 
     terminal = make_terminal(settings, clock)

@@ -23,8 +23,7 @@ from spxdata.errors import (
 from spxdata.events import ListsDiffer
 from spxdata.layout import path_of, paths_of, stem_of
 from spxdata.model import ContractList, Day, DayStatus, Outcome, Scope, State, Unit, Verdict
-from spxdata.pipeline.attempt import Edges, stored
-from spxdata.pipeline.read import adopt, confirmed
+from spxdata.pipeline.edges import Edges
 from spxdata.plan import Request, ask_again, dated, expirations, is_day_wide, is_due, is_listed, is_published
 from spxdata.protocols import Catalog
 from spxdata.retry import Patience
@@ -287,6 +286,8 @@ class Planner:
         )
 
     def _confirmed(self, day: Day) -> bool:
+        from spxdata.pipeline.read import confirmed
+
         files = (outcome.artifact for outcome in self._catalog.outcomes(day))
         return all(confirmed(self._edges.storage, file) for file in files if file)
 
@@ -328,6 +329,8 @@ class Planner:
 
     def _is_due(self, unit: Unit, plan: DayPlan) -> bool:
         """Tell whether a unit must be fetched; note files that are lost, and whole ones that nobody knows."""
+        from spxdata.pipeline.read import confirmed
+
         known = self._catalog.outcome(unit)
         there = [path for path in paths_of(unit) if self._edges.storage.size(path) is not None]
         # of two files that nobody knows none tells which is newer: then neither is the unit's
@@ -354,6 +357,9 @@ class Planner:
 
     def _found(self, unit: Unit, listed: ContractList | None) -> Outcome | None:
         """Return the outcome of a whole file that the catalog does not know."""
+        from spxdata.pipeline.attempt import stored
+        from spxdata.pipeline.read import adopt
+
         found = adopt(self._edges.storage, unit, listed.of(unit.expiration) if listed else None)
         if found is None:
             return None

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from spxdata.catalog.entries import dumped
 from spxdata.errors import CatalogCorrupt
 from spxdata.model import Day, Outcome
-from spxdata.pipeline.attempt import Replied
+from spxdata.pipeline.edges import Replied
 from spxdata.protocols import Catalog
 
 #: Kind of the catalog's documents with measures.

@@ -46,7 +46,7 @@ from spxdata.events import (
 )
 from spxdata.layout import paths_of, unit_of
 from spxdata.model import ContractList, Day, Outcome, State, Unit, Verdict
-from spxdata.pipeline.attempt import Edges, Replied, attempt
+from spxdata.pipeline.edges import Edges, Replied
 from spxdata.plan import Request, dated, smallest, space_needed
 from spxdata.protocols import Catalog
 from spxdata.retry import Patience
@@ -366,6 +366,8 @@ class Download:
             heapq.heappush(self._waiting, (self._clock.monotonic() + pause, next(self._numbers), job))
 
     def _start(self, pool: ThreadPoolExecutor, job: _Job) -> None:
+        from spxdata.pipeline.attempt import attempt
+
         plan = self._plans[job.unit.day]
         refused = plan.refused
         if refused:  # the subscription lacks the dataset: the rest of the day would only hear the same

@@ -20,10 +20,10 @@ from spxdata.layout import CONVERTED, paths_of
 from spxdata.model import Artifact, DayStatus, Outcome, State, Unit, Verdict
 from spxdata.pipeline.attempt import stored
 from spxdata.pipeline.difference import Checked
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.read import adopt
 from spxdata.pipeline.recode import is_encoded, recode
 from spxdata.pipeline.trust import compare
-from spxdata.pipeline.write import Encoding
 from spxdata.plan import dated
 from spxdata.protocols import Catalog, Clock, Storage
 from spxdata.schema import DATASETS

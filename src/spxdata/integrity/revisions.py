@@ -25,8 +25,9 @@ from spxdata.integrity.coverage import Wanted
 from spxdata.integrity.row_changes import RowChanges, row_changes, with_values
 from spxdata.layout import REFETCHED
 from spxdata.model import Artifact, Outcome, Provenance, Unit
-from spxdata.pipeline.attempt import Edges, attempt
+from spxdata.pipeline.attempt import attempt
 from spxdata.pipeline.earlier import adopt_earlier, copy, keep_earlier
+from spxdata.pipeline.edges import Edges
 from spxdata.pipeline.read import confirmed, frames
 from spxdata.plan import dated
 from spxdata.protocols import Catalog, Terminal

@@ -4,20 +4,21 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from spxdata.completeness import expected
 from spxdata.errors import DataError, MalformedReply, NoData, TooLarge
 from spxdata.events import Emit, FileRenamed, Quarantined, Received
 from spxdata.model import Contract, ContractList, Outcome, Provenance, Right, State, Unit
 from spxdata.pipeline.blocks import in_blocks
-from spxdata.pipeline.order import Order, Sorter, SortMemory
+from spxdata.pipeline.edges import Edges, Replied
+from spxdata.pipeline.order import Order, Sorter
 from spxdata.pipeline.parse import Batch, parse
 from spxdata.pipeline.quarantine import keep
 from spxdata.pipeline.read import Adopted
 from spxdata.pipeline.validate import validate
-from spxdata.pipeline.write import Encoding, write
-from spxdata.protocols import Clock, Reply, Storage, Terminal
+from spxdata.pipeline.write import write
+from spxdata.protocols import Reply
 from spxdata.schema import DATASETS, Rows
 
 _T = TypeVar("_T")
@@ -26,36 +27,6 @@ _T = TypeVar("_T")
 _MOST_SINGLES: Final = 20
 #: Bytes between two words on what arrived.
 _TOLD_BYTES: Final = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Edges:
-    """What an attempt reaches the world through, and what all attempts of a process share."""
-
-    terminal: Terminal
-    storage: Storage
-    clock: Clock
-    emit: Emit
-    encoding: Encoding
-    memory: SortMemory
-
-
-class Replied(NamedTuple):
-    """What all that was asked for to have a unit took, once the last byte has come.
-
-    Attributes:
-        requests: Data requests, pages among them.
-        bytes: Bytes received.
-        wait: Seconds until the first byte.
-        seconds: Seconds from there to the last byte, our own work on the rows included where that is what held it up.
-        ended: When the last byte came (monotonic seconds).
-    """
-
-    requests: int
-    bytes: int
-    wait: float
-    seconds: float
-    ended: float
 
 
 @dataclass(slots=True)

@@ -30,11 +30,12 @@ class ContentHash:
 
     def __init__(self, dataset: Dataset) -> None:
         self._columns = {column: hashlib.sha256() for column in dataset.columns}
+        self._numbers = np.empty(0)  # one column's, again and again: memory that is new to the process takes as long
 
     def update(self, frame: pl.DataFrame) -> None:
         """Take some rows."""
         for column, digest in self._columns.items():
-            digest.update(_bytes(frame[column.name], column))
+            digest.update(self._bytes(frame[column.name], column))
 
     def hexdigest(self) -> str:
         """Return the digest, with the version of its definition in front."""
@@ -43,17 +44,30 @@ class ContentHash:
             total.update(f"{column.name} {column.kind} {digest.hexdigest()}\n".encode())
         return f"{VERSION}:{total.hexdigest()}"
 
+    def _bytes(self, values: pl.Series, column: Column) -> bytes | memoryview:
+        match column.kind:
+            case Kind.NUMBER:
+                return _little_endian(self._alike(values.cast(pl.Float64)))
+            case Kind.TEXT:
+                return b"".join(_lines(values))
+            case Kind.DATE:
+                return _little_endian(values.cast(pl.Date).to_physical().to_numpy())
+            case Kind.TIME | Kind.INTEGER:
+                return _little_endian(values.to_physical().cast(pl.Int64).to_numpy())
 
-def _bytes(values: pl.Series, column: Column) -> bytes | memoryview:
-    match column.kind:
-        case Kind.NUMBER:
-            return _little_endian(_alike(values.cast(pl.Float64)))
-        case Kind.TEXT:
-            return b"".join(_lines(values))
-        case Kind.DATE:
-            return _little_endian(values.cast(pl.Date).to_physical().to_numpy())
-        case Kind.TIME | Kind.INTEGER:
-            return _little_endian(values.to_physical().cast(pl.Int64).to_numpy())
+    def _alike(self, values: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return numbers so that equal ones have equal bytes, with a mark that no number has where there is none."""
+        if values.is_nan().any():
+            values = values.fill_nan(float("nan"))
+        if len(self._numbers) < len(values):
+            self._numbers = np.empty(len(values))
+        # an addition turns minus zero into zero; polars leaves one of zero out
+        known = values.fill_null(0.0) if values.null_count() else values
+        numbers = self._numbers[: len(values)]
+        np.add(known.to_numpy(), 0.0, out=numbers)
+        if values.null_count():
+            numbers.view(np.uint64)[values.is_null().to_numpy()] = _NULL
+        return numbers
 
 
 def _lines(values: pl.Series) -> Iterator[bytes]:
@@ -62,17 +76,6 @@ def _lines(values: pl.Series) -> Iterator[bytes]:
     for length, text in zip(runs["len"].to_list(), runs["value"].cast(pl.String).to_list(), strict=True):
         if text is not None:
             yield f"{text}\n".encode() * length
-
-
-def _alike(values: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return numbers so that equal ones have equal bytes, with a mark that no number has where there is none."""
-    if values.is_nan().any():
-        values = values.fill_nan(float("nan"))
-    # an addition turns minus zero into zero; polars leaves one of zero out
-    numbers: np.ndarray[Any, np.dtype[np.float64]] = values.fill_null(0.0).to_numpy() + 0.0
-    if values.null_count():
-        numbers.view(np.uint64)[values.is_null().to_numpy()] = _NULL
-    return numbers
 
 
 def _little_endian(array: np.ndarray[Any, Any]) -> memoryview:

@@ -10,10 +10,8 @@ which they arrived. A series of more rows than a group has, as ticks may be, is 
 import errno
 import itertools
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -22,6 +20,7 @@ import pyarrow as pa
 
 from spxdata.errors import DiskFull, StorageError
 from spxdata.model import Unit
+from spxdata.pipeline.edges import SortMemory
 from spxdata.schema import DATASETS
 
 #: Rows that leave at once, rounded up to whole series where these are small.
@@ -63,28 +62,6 @@ class Order(NamedTuple):
     def is_total(self) -> bool:
         """Whether rows of one series have an order of their own, other than that in which they arrived."""
         return self.columns != self.series
-
-
-@dataclass(slots=True)
-class SortMemory:
-    """The bytes that all attempts of a process may hold for sorting, together."""
-
-    limit: int = 256 * _MEGABYTE
-    _held: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def claim(self, size: int) -> bool:
-        """Reserve bytes if they are there."""
-        with self._lock:
-            if self._held + size > self.limit:
-                return False
-            self._held += size
-            return True
-
-    def release(self, size: int) -> None:
-        """Give reserved bytes back."""
-        with self._lock:
-            self._held -= size
 
 
 class Stretch(NamedTuple):

@@ -21,6 +21,9 @@ LINE_LIMIT: Final = 1024 * 1024
 TIME = pl.Datetime("us", "America/New_York")
 #: The physical order of the categories is the sort order.
 RIGHT = pl.Enum([right.value for right in Right])
+#: What v2 writes for a right, and what it means.
+_LETTERS = pl.Enum(["C", "P"])
+_RIGHTS = pl.Series(["CALL", "PUT"], dtype=RIGHT)
 #: Canonical types by what a column holds; the column `right` is of the type above.
 TYPES: Final[Mapping[Kind, pl.DataType]] = {
     Kind.TEXT: pl.String(),
@@ -89,7 +92,7 @@ def _ms_of_day(column: WireColumn) -> pl.Expr:
 
 
 def _letter(column: WireColumn) -> pl.Expr:
-    return pl.col(column.name).replace_strict({"C": "CALL", "P": "PUT"}, return_dtype=RIGHT)
+    return pl.lit(_RIGHTS).gather(pl.col(column.name).cast(_LETTERS).to_physical())
 
 
 def _dollars(column: WireColumn) -> pl.Expr:
@@ -249,7 +252,7 @@ def _read(
     if raw.height != lines:
         raise MalformedReply(f"{lines:,} lines became {raw.height:,} rows.", evidence=evidence)
     _refuse_gaps(raw, evidence)
-    different = {c.name: raw[c.name].unique() for c in columns if c.form in _REPEATING}
+    different = {c.name: raw[c.name].unique().sort() for c in columns if c.form in _REPEATING}
     _refuse_other_moments(raw, different, columns, evidence)
     try:
         frame = _canonical(raw, different, dataset, sent, {})
@@ -295,7 +298,7 @@ def _converted(
 
     Args:
         raw: What was read.
-        different: The different cells of columns that repeat.
+        different: The different cells of columns that repeat, in order.
         column: Which one.
         canonical: How its cells become canonical, maybe together with those of other columns.
     """
@@ -307,7 +310,14 @@ def _converted(
     read = pl.DataFrame([mine, *same]).select(canonical).to_series()
     if len(read) == 1:
         return read.new_from_index(0, len(cells))
-    return cells.replace_strict(mine, read, return_dtype=read.dtype)
+    return read.gather(_places(cells, mine))
+
+
+def _places(cells: pl.Series, different: pl.Series) -> pl.Series:
+    """Return where each cell stands among the different ones; `replace_strict` takes twice as long."""
+    if cells.dtype == pl.String:
+        return cells.cast(pl.Enum(different)).to_physical()
+    return pl.Series(np.searchsorted(different.to_numpy(), cells.to_numpy()))
 
 
 def _refuse_gaps(frame: pl.DataFrame, evidence: Evidence) -> None:

@@ -9,9 +9,10 @@ from spxdata.errors import ChecksumMismatch, StorageError
 from spxdata.layout import path_of
 from spxdata.model import Artifact, Contract, HoleKind, Outcome, Unit
 from spxdata.pipeline.content import ContentHash
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.hashing import HashingFile
 from spxdata.pipeline.read import checksum, footer, stored_frames
-from spxdata.pipeline.write import Encoding, document, open_rows, regrouped
+from spxdata.pipeline.write import document, open_rows, regrouped
 from spxdata.protocols import Clock, Storage
 from spxdata.schema import DATASETS, FLAGS, TRADE_DATE, Kind
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 import polars as pl
 
@@ -15,31 +15,13 @@ from spxdata.layout import path_of
 from spxdata.model import Artifact, Contract, Provenance, Unit
 from spxdata.pipeline.content import ContentHash
 from spxdata.pipeline.csv_file import CsvFile
+from spxdata.pipeline.edges import Encoding
 from spxdata.pipeline.hashing import HashingFile
 from spxdata.pipeline.parquet_file import ParquetFile
 from spxdata.pipeline.ranges import RangeTaker
 from spxdata.pipeline.validate import Checked
 from spxdata.protocols import Clock, Pending, Storage
 from spxdata.schema import DATASETS
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How rows become bytes.
-
-    Attributes:
-        format: Parquet, or CSV, to which the rest does not apply.
-        numbers: Whether numbers are stored as float64, or as decimals where these are exact.
-        compression: Parquet codec.
-        level: Its level.
-        row_group_rows: Rows of a row group; the last one has fewer.
-    """
-
-    format: Literal["parquet", "csv"] = "parquet"
-    numbers: Literal["float64", "decimal"] = "float64"
-    compression: str = "zstd"
-    level: int | None = 3
-    row_group_rows: int = 128 * 1024
 
 
 class Rows(Protocol):
