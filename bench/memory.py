@@ -87,7 +87,7 @@ class Terminal(ThreadingHTTPServer):
         self.strikes = pairs if dataset == "greeks" else _TRADED
         self.repeats = pairs // self.strikes  # in one contract the same trades may come again: nothing tells them apart
 
-    def expirations(self, day: date) -> tuple[date, ...]:
+    def expirations(self, day: date) -> list[date]:
         """Return the expirations of a trade date: so many of the trading days after it."""
         return trading_days(day + timedelta(days=1), day + timedelta(days=90))[: self._expirations]
 

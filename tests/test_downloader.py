@@ -3,6 +3,7 @@
 import _thread
 import asyncio
 import dataclasses
+import gc
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,7 @@ import pytest
 from spxdata import Emulator, download
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.downloader import Download, Summary, exit_code
+from spxdata.downloader.summary import Ended
 from spxdata.errors import (
     ArchiveBusy,
     BadRequest,
@@ -36,6 +38,7 @@ from spxdata.events import (
     AttemptFailed,
     AttemptStarted,
     DayClosed,
+    DayFinished,
     DayPlanned,
     Emit,
     Event,
@@ -52,6 +55,7 @@ from spxdata.pipeline.edges import Edges, Encoding, SortMemory
 from spxdata.plan import Request, request_of
 from spxdata.protocols import Terminal
 from spxdata.retry import Patience
+from spxdata.sessions import trading_days
 from spxdata.storage.local import LocalStorage
 from spxdata.terminal.asking import Line
 from spxdata.terminal.v3 import V3Terminal
@@ -511,6 +515,44 @@ def test_a_range_refused_at_both_ends_fails_before_the_days_between_are_asked_fo
     assert date(2024, 1, 17) not in archive.terminal.asked
 
 
+class ListsHeld:
+    """Notes the most trade dates of which contract lists were held at once.
+
+    Attributes:
+        dates: Those that are looked for, which no other test may have.
+        most: How many.
+    """
+
+    def __init__(self, first: date, last: date) -> None:
+        self.dates = tuple(trading_days(first, last))
+        self.most = 0
+
+    def __call__(self, event: Event) -> None:
+        """Look when a day is planned or over."""
+        if not isinstance(event, DayPlanned | DayFinished):
+            return
+        found = {one.trade_date for one in gc.get_objects() if isinstance(one, ContractList)}
+        self.most = max(self.most, len(found.intersection(self.dates)))
+
+
+def test_contract_lists_of_days_that_are_over_are_not_held(archive: Archive) -> None:
+    """Each takes some megabytes, and years have thousands: one of each day that is open, and of the range's end."""
+    held = ListsHeld(date(2023, 3, 13), date(2023, 3, 24))
+    archive.run(*held.dates, scope=Scope(1), on_event=held)
+    assert len(held.dates) == 10
+    assert 1 <= held.most <= 3
+
+
+def test_a_dry_run_holds_no_contract_list_of_a_day_it_has_planned(archive: Archive) -> None:
+    held = ListsHeld(date(2023, 4, 10), date(2023, 4, 21))
+    with archive.opened(Request(held.dates, "SPXW", ("quote", "greeks"), Scope(1))) as found:
+        for plan in found.plans():
+            held(plan)
+    assert held.most == 1
+    lists = [asked for asked in archive.terminal.asked if isinstance(asked, date)]
+    assert len(lists) == 2 * len(held.dates)  # said twice, and not once more for the second dataset
+
+
 # --- short replies ----------------------------------------------------------------------------------------------------
 
 
@@ -679,8 +721,9 @@ def an_outcome(state: State) -> Outcome:
 def test_exit_codes_tell_how_a_run_ended(
     states: tuple[State, ...], errors: tuple[type[SpxDataError], ...], stopped: BaseException | None, code: int
 ) -> None:
-    assert exit_code([an_outcome(state) for state in states], errors, stopped) == code
-    assert exit_code([an_outcome(state) for state in states], errors, stopped, partial=True) == (code or 1)
+    ended = [Ended.of(an_outcome(state)) for state in states]
+    assert exit_code(ended, errors, stopped) == code
+    assert exit_code(ended, errors, stopped, partial=True) == (code or 1)
 
 
 def test_it_works_under_a_running_event_loop(emulator: Emulator, tmp_path: Path) -> None:

@@ -98,6 +98,10 @@ class DayPlan:
         """Return the units still to be fetched, nearest expiration first."""
         return tuple(unit for unit in self.units if unit in self.open) if self.open else ()
 
+    def let_go(self) -> None:
+        """Forget the contract list, of which there may be thousands in a run, each of some megabytes."""
+        self.listed = self.fetched = None
+
     def skipped(self) -> int:
         """Return how many units are there already."""
         return len(self.units) - len(self.open)
@@ -225,7 +229,7 @@ class Planner:
         """Take a longer contract list into a plan; return units that are due by it, and were settled or left out."""
         root, trade_date, kind = list_key(plan.day)
         was = plan.listed
-        if was is None and kind is not None:  # none was read of a day that is complete
+        if was is None and kind is not None:  # none was read of a day that is complete, or it was let go
             was = self._catalog.contracts(root, trade_date, kind)
         if was is None:  # no list decided what it consists of
             return ()
@@ -379,6 +383,8 @@ class Planner:
             return kept, None
         key = list_key(day)
         if key not in self._lists:
+            # those of other days are in the catalog by now, or will be asked for again: a run may have thousands
+            self._lists = {other: found for other, found in self._lists.items() if other[1] == day.trade_date}
             try:
                 self._lists[key] = self._contracts(day, kind)
             except (NoData, NotSubscribed) as error:

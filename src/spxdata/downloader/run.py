@@ -216,6 +216,7 @@ class Download:
             plan = self._planner.plan(day, quick=True)
             took = self._clock.monotonic() - began
             self._due.append(Due(day, _sized(plan.due(), plan.listed), took))
+            plan.let_go()
             yield DayPlanned(day, plan.due(), plan.skipped())
 
     def forecast(self) -> Forecast:
@@ -243,7 +244,7 @@ class Download:
         plans = [self._begin(day) for trade_date in (dates[0], dates[-1]) for day in self._request.days(trade_date)]
         looks = [_Job(unit) for plan in plans if (unit := smallest(plan.due(), plan.listed))]
         self._drain(pool, _Queue(self._begin, (), looks))
-        refused = [outcome for outcome in self._tally.outcomes if outcome.state is State.REFUSED]
+        refused = [one for one in self._tally.ended if one.state is State.REFUSED]
         if looks and len(refused) == len(looks):
             raise NotSubscribed(f"Both ends of the range were refused: {refused[0].reason}")
 
@@ -264,6 +265,7 @@ class Download:
         self._emit(DayPlanned(day, plan.due(), plan.skipped()))
         known = self._planner.status(day)
         if plan.changes_nothing and known and known.verdict and known.scope == plan.scope:
+            plan.let_go()
             self._emit(DayFinished(known))
         else:
             self._record_plan(plan)
@@ -508,7 +510,7 @@ class Download:
             for path in set(paths_of(outcome.unit)) - {outcome.artifact.path}:
                 self._edges.storage.remove(path)  # a unit has one format
         self._emit(UnitRecorded(outcome))
-        self._tally.outcomes.append(outcome)
+        self._tally.add(outcome)
         plan = self._plans[outcome.unit.day]
         if outcome.state is State.REFUSED:
             plan.refused = outcome
@@ -527,6 +529,7 @@ class Download:
         failed = plan.failed or next((outcome for outcome in outcomes if outcome.state in states), None)
         self._catalog.end_day(plan.day, found, failed.reason if failed else None, self._clock.now())
         self._measures.keep()
+        plan.let_go()
         status = self._planner.status(plan.day)
         if status:
             self._emit(DayFinished(status))
