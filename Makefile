@@ -48,16 +48,16 @@ wheel-test: $(READY) ## Build the wheel and run the tests against it, with src o
 	cd build/wheel-test && SPXDATA_REFERENCE=$(abspath $(SPXDATA_REFERENCE)) .venv/bin/python -m pytest
 
 full-day: $(READY) ## Download a full emulated day and print what it cost
-	$(BIN)/python scripts/full_day.py
+	$(BIN)/python -m bench.full_day
 
 sizes: $(READY) ## Store a full emulated day in every form, compare them, print their sizes (docs/performance.md)
-	$(BIN)/python scripts/sizes.py
+	$(BIN)/python -m bench.sizes
 
 ticks: $(READY) ## Compare the memory that 2 and 20 million trades take (docs/performance.md)
-	$(BIN)/python scripts/tick_memory.py
+	$(BIN)/python -m bench.ticks
 
 greeks: $(READY) ## Compare our greeks with fifty digits, the vendor and an emulated day; time them (docs/greeks.md)
-	$(BIN)/python scripts/greeks_figures.py
+	$(BIN)/python -m bench.greeks
 
 year: $(READY) ## Ask a year's archive, and its CSV form, what researchers ask (docs/performance.md)
 	$(BIN)/python -m bench.year

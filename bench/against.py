@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bench.figures import Figure, Section, spent, table
-from bench.pipeline import LEGS, Replies, compiled, download, floor, replies
+from bench.command import spent
+from bench.figures import Figure, Section, table
+from bench.pipeline import LEGS, Replies, download, floor, replies
 
 HERE: Final = Path(__file__).parent
 #: Where `npm install bun csv-parse effect` was run, for the brief's stack.
@@ -51,14 +52,15 @@ def _floor(what: Replies, folder: Path) -> Cost:
 
 def _download(what: Replies, folder: Path) -> Cost:
     cost = download(what, folder / "archive")
-    return Cost(cost.cpu / cost.rows * 1e6, cost.peak / 2**20, cost.rows)
+    rows = cost.run["rows"]
+    return Cost(cost.cpu / rows * 1e6, cost.peak / 2**20, rows)
 
 
 def _script(*command: str) -> Callable[[Replies, Path], Cost]:
     def run(what: Replies, folder: Path) -> Cost:
         base = what.url.removesuffix(f"/{what.dialect}")
         urls = [f"{base}/{what.dialect}{target}" for target in what.targets]
-        cost = spent([*command, str(folder), *urls], environ=compiled(), cwd=HERE.parent)
+        cost = spent([*command, str(folder), *urls], cwd=HERE.parent)
         rows = int(json.loads(cost.out)["rows"])
         return Cost(cost.cpu / rows * 1e6, cost.peak / 2**20, rows)
 

@@ -3,9 +3,7 @@
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -55,35 +53,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table, all columns but the first to the right."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a process cost.
-
-    Attributes:
-        cpu: Seconds, user and system, of all its threads.
-        seconds: Of wall time.
-        peak: Bytes of memory.
-        out: What it wrote to stdout.
-    """
-
-    cpu: float
-    seconds: float
-    peak: int
-    out: str
-
-
-def spent(command: Sequence[str], *, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Spent:
-    """Run a command to its end and return what it cost; one that fails ends the bench."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ, cwd=cwd)
-    out = process.stdout.read() if process.stdout else ""
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    if os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"{' '.join(command[:4])} … ended with {os.waitstatus_to_exitcode(status)}")
-    return Spent(usage.ru_utime + usage.ru_stime, seconds, usage.ru_maxrss * 1024, out)
 
 
 def machine() -> dict[str, Any]:

@@ -8,10 +8,7 @@ become longer by contracts, trades by trades.
 """
 
 import argparse
-import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from bench.pipeline import compiled
+from bench.command import downloaded
 from spxdata.schema import DATASETS
 from spxdata.sessions import trading_days
 
@@ -174,26 +171,10 @@ def peak(dataset: str, size: int, concurrency: int, expirations: int = 0, days: 
         tempfile.TemporaryDirectory(prefix="spxdata-memory-") as folder,
     ):
         last = trading_days(DAY, DAY + timedelta(days=2 * days + 7))[days - 1]
-        command = [sys.executable, "-m", "spxdata", "download", "--start-date", str(DAY), "--end-date", str(last)]
-        command += [
-            "--dataset",
-            dataset,
-            "--json",
-            "--terminal",
-            url,
-            "--dialect",
-            "v3",
-            "--concurrency",
-            str(concurrency),
-        ]
-        command += ["--data-dir", str(Path(folder) / "data")]
-        run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=compiled())
-        records = [json.loads(line) for line in run.stdout or ()]
-        _, status, usage = os.wait4(run.pid, 0)
-    finished = next(record for record in records if record["event"] == "run_finished")
-    if os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"the download ended with {os.waitstatus_to_exitcode(status)}: {finished}")
-    return Peak(usage.ru_maxrss * 1024, finished["seconds"], finished["rows"])
+        dates = ("--start-date", str(DAY), "--end-date", str(last), "--dialect", "v3")
+        options = (*dates, "--dataset", dataset, "--concurrency", str(concurrency))
+        cost = downloaded(url, Path(folder) / "data", *options)
+    return Peak(cost.peak, cost.run["seconds"], cost.run["rows"])
 
 
 def main() -> int:

@@ -5,20 +5,18 @@
 
 import argparse
 import json
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.command import DATE, Spent, downloaded, emulated, spent
 from bench.recorded import recorded
 
-DATE = "2024-01-16"
 #: What the floor consists of.
 LEGS = ("start", "receive", "read_csv", "write_parquet")
 
@@ -42,43 +40,6 @@ class Replies:
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a download cost.
-
-    Attributes:
-        cpu: Seconds, user and system, all threads.
-        seconds: Of wall time.
-        peak: Bytes of memory.
-        rows: Stored.
-        received: Bytes.
-        stored: Bytes.
-    """
-
-    cpu: float
-    seconds: float
-    peak: int
-    rows: int
-    received: int
-    stored: int
-
-
-@contextmanager
-def emulator(folder: Path, dialect: str) -> Iterator[str]:
-    """Start an emulated Terminal with a full chain in a process of its own; yields its address."""
-    port_file = folder / "port"
-    market = ["--dialect", dialect, "--chain", "full", "--seed", "1", "--tier", "professional", "--port", "0"]
-    command = [sys.executable, "-m", "spxdata", "emulator", *market, "--port-file", str(port_file)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    try:
-        if process.stdout is None or not process.stdout.readline():  # its first line comes once it listens
-            raise SystemExit("the emulator did not start")
-        yield f"http://127.0.0.1:{port_file.read_text().strip()}/{dialect}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
 @contextmanager
 def replies(folder: Path, dialect: str = "v3", dataset: str = "greeks", max_dte: int = 7) -> Iterator[Replies]:
     """Render the replies of a day, and serve them from a process of its own.
@@ -91,7 +52,8 @@ def replies(folder: Path, dialect: str = "v3", dataset: str = "greeks", max_dte:
     """
     kept = folder / "replies"
     kept.mkdir()
-    with emulator(folder, dialect) as upstream, recorded(kept, upstream) as url:
+    market = ("--chain", "full", "--seed", "1", "--tier", "professional")
+    with emulated(*market, dialect=dialect) as upstream, recorded(kept, upstream) as url:
         found = Replies(url, dialect, dataset, max_dte, ())
         archive = folder / "first"
         download(found, archive)
@@ -106,25 +68,10 @@ def _requests(archive: Path) -> Iterator[str]:
         yield json.loads(pq.read_metadata(file).metadata[b"spxdata"])["provenance"]["request"]
 
 
-def compiled(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return an environment in which modules are compiled once, as they are where the product is installed."""
-    return {name: value for name, value in environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-
-
-def download(what: Replies, archive: Path, *options: str, environ: Mapping[str, str] = os.environ) -> Cost:
+def download(what: Replies, archive: Path, *options: str) -> Spent:
     """Download recorded replies into a new archive with the real command."""
-    command = [sys.executable, "-m", "spxdata", "download", "--date", DATE, "--dataset", what.dataset, "--json"]
-    command += ["--max-dte", str(what.max_dte), "--terminal", what.url, "--dialect", what.dialect]
-    process = subprocess.Popen(
-        [*command, "--data-dir", str(archive), *options], stdout=subprocess.PIPE, text=True, env=compiled(environ)
-    )
-    lines = process.stdout.read().splitlines() if process.stdout else []
-    _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status):
-        raise SystemExit("\n".join([f"the download ended with {os.waitstatus_to_exitcode(status)}", *lines[-5:]]))
-    run = next(record for record in map(json.loads, lines) if record["event"] == "run_finished")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Cost(cpu, run["seconds"], usage.ru_maxrss * 1024, run["rows"], run["received"], run["bytes"])
+    asked = ("--date", DATE, "--dataset", what.dataset, "--max-dte", str(what.max_dte), "--dialect", what.dialect)
+    return downloaded(what.url, archive, *asked, *options)
 
 
 def floor(what: Replies, folder: Path) -> dict[str, float]:
@@ -133,20 +80,20 @@ def floor(what: Replies, folder: Path) -> dict[str, float]:
     base = what.url.removesuffix(f"/{what.dialect}")
     targets = [f"/{what.dialect}{target}" for target in what.targets]
     command = [sys.executable, "-m", "bench.floor", base, what.dialect, what.dataset, str(folder), *targets]
-    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=compiled()).stdout
-    found: dict[str, float] = json.loads(told)
+    found: dict[str, float] = json.loads(spent(command).out)
     return found
 
 
-def measured(what: Replies, folder: Path, runs: int) -> tuple[list[dict[str, float]], list[Cost]]:
+def measured(what: Replies, folder: Path, runs: int) -> tuple[list[dict[str, float]], list[Spent]]:
     """Run floor and download in turn, so many times each."""
     floors, costs = [], []
     for run in range(runs):
         floors.append(floor(what, folder / "floor"))
         costs.append(download(what, folder / f"archive-{run}"))
         shutil.rmtree(folder / f"archive-{run}")
-        if floors[-1]["rows"] != costs[-1].rows:
-            raise SystemExit(f"{floors[-1]['rows']:,} rows under the floor, {costs[-1].rows:,} stored")
+        read, stored = floors[-1]["rows"], costs[-1].run["rows"]
+        if read != stored:
+            raise SystemExit(f"{read:,} rows under the floor, {stored:,} stored")
     return floors, costs
 
 
@@ -164,7 +111,8 @@ def main() -> int:
             floors, costs = measured(what, folder, asked.runs)
     totals = [sum(one[leg] for leg in LEGS) for one in floors]
     ratios = sorted(cost.cpu / total for cost, total in zip(costs, totals, strict=True))
-    print(f"{costs[0].rows:,} rows, {costs[0].received / 1e6:,.1f} MB of {asked.dialect} {asked.dataset}\n")
+    run = costs[0].run
+    print(f"{run['rows']:,} rows, {run['received'] / 1e6:,.1f} MB of {asked.dialect} {asked.dataset}\n")
     print("| CPU seconds | median | least | most |\n| --- | ---: | ---: | ---: |")
     for leg in LEGS:
         print(_line(f"floor: {leg}", [one[leg] for one in floors]))

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import against, start
-from bench.figures import Figure, Section, machine, spent
-from bench.pipeline import compiled
+from bench.command import spent
+from bench.figures import Figure, Section, machine
 
 ROOT: Final = Path(__file__).parent.parent
 RESULTS: Final = ROOT / "bench" / "results"
@@ -27,7 +27,7 @@ def _printed(title: str, *command: str) -> Callable[[], Section]:
     """Return a section that a command of the bench prints as Markdown."""
 
     def measure() -> Section:
-        cost = spent([sys.executable, *command], environ=compiled(), cwd=ROOT)
+        cost = spent([sys.executable, *command], cwd=ROOT)
         return Section(title, cost.out.strip())
 
     return measure
@@ -44,7 +44,7 @@ SECTIONS: Final[Mapping[str, Callable[[], Section]]] = {
     ),
     "start": start.measure,
     "memory": _printed("Memory by size of a reply and requests in flight (emulated)", "-m", "bench.memory"),
-    "sizes": _printed("Sizes of a full day against its v2 CSV (emulated)", "scripts/sizes.py"),
+    "sizes": _printed("Sizes of a full day against its v2 CSV (emulated)", "-m", "bench.sizes"),
     "growth": _printed("Growth with the archive (synthetic)", "-m", "bench.growth"),
     "slow": _printed("Against a slow Terminal (emulated)", "-m", "bench.slow", "--max-dte", "14"),
 }

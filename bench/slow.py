@@ -17,13 +17,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from bench.command import COMMAND, spent
 from spxdata import Emulator
 
 #: Trade dates of whole chains, one after another.
 DATES: Final = ("2024-01-16", "2024-01-17", "2024-01-18", "2024-01-19")
 #: Requests in flight.
 PLACES: Final = 4
-_COMMAND: Final = (sys.executable, "-m", "spxdata")
 
 
 class Speed(NamedTuple):
@@ -125,39 +125,23 @@ def arguments(dates: Sequence[str], url: str, folder: Path, dte: int) -> list[st
     """Return the command that downloads some days."""
     days = ["--start-date", dates[0], "--end-date", dates[-1]] if len(dates) > 1 else ["--date", dates[0]]
     where = ["--terminal", url, "--data-dir", str(folder)]
-    return [*_COMMAND, "download", *days, *where, "--max-dte", str(dte), "--concurrency", str(PLACES), "--json"]
+    return [*COMMAND, "download", *days, *where, "--max-dte", str(dte), "--concurrency", str(PLACES), "--json"]
 
 
 def downloaded(dates: Sequence[str], speed: Speed, folder: Path, dte: int) -> Run:
-    """Download some days with the real command.
-
-    Raises:
-        SystemExit: It failed.
-    """
+    """Download some days with the real command."""
     with terminal_of(speed) as terminal:
-        process = subprocess.Popen(arguments(dates, terminal.url, folder, dte), stdout=subprocess.PIPE, text=True)
-        lines = process.stdout.read().splitlines() if process.stdout else []
-        _, status, usage = os.wait4(process.pid, 0)
+        cost = spent(arguments(dates, terminal.url, folder, dte))
         spans = terminal.served()
-    if os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"the download ended with {os.waitstatus_to_exitcode(status)}")
-    run = next(record for record in map(json.loads, lines) if record["event"] == "run_finished")
-    return Run(
-        occupancy(spans, PLACES),
-        run["seconds"],
-        usage.ru_utime + usage.ru_stime,
-        run["received"],
-        len(spans),
-        usage.ru_maxrss * 1024,
-    )
+    run = cost.run
+    return Run(occupancy(spans, PLACES), run["seconds"], cost.cpu, run["received"], len(spans), cost.peak)
 
 
 def foretold(day: str, speed: Speed, folder: Path, dte: int) -> dict[str, Any]:
     """Return what a dry run says that a day will take."""
     with terminal_of(speed) as terminal:
         command = [*arguments([day], terminal.url, folder, dte), "--dry-run"]
-        lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
-    return dict(json.loads(lines[-1]))
+        return dict(json.loads(spent(command).out.splitlines()[-1]))
 
 
 def row(*cells: object) -> None:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from bench.pipeline import DATE, replies
+from bench.command import DATE
+from bench.pipeline import replies
 
 #: Where each stage begins: module, name within it, stage. A name that returns an iterator is timed while it is drawn.
 PLACES: Final = (

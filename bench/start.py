@@ -4,8 +4,8 @@ import sys
 import tempfile
 from typing import Final
 
-from bench.figures import Figure, Section, spent, table
-from bench.pipeline import compiled
+from bench.command import spent
+from bench.figures import Figure, Section, table
 
 _BARE: Final = "python -c pass"
 #: What is started, and how many milliseconds beyond bare Python's start it may take.
@@ -24,7 +24,7 @@ def measure(*, quick: bool = False) -> Section:
         for _ in range(8 if quick else 21):
             for name, (words, _) in _STARTS.items():
                 command = [sys.executable, *(word.format(folder=folder) for word in words)]
-                seconds[name].append(spent(command, environ=compiled()).seconds)
+                seconds[name].append(spent(command).seconds)
     warm = {name: found[1:] for name, found in seconds.items()}  # the first may find its files on disk only
     bare = warm.pop(_BARE)
     above = {name: [one - base for one, base in zip(found, bare, strict=True)] for name, found in warm.items()}

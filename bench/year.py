@@ -6,9 +6,7 @@ the expiration of December among them, and SPXW's expiring ones.
 
 import argparse
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -17,10 +15,10 @@ from pathlib import Path
 import polars as pl
 
 import spxdata
+from bench.command import downloaded, emulated
 from spxdata.schema import DATASETS, Kind
 
 FOLDER = Path(__file__).parent.parent / "build" / "year"
-COMMAND = (sys.executable, "-m", "spxdata")
 YEAR = ("--start-date", "2023-01-03", "--end-date", "2023-12-29")
 #: Root and days to expiration of what is downloaded.
 SCOPES = (("SPX", 400), ("SPXW", 0))
@@ -36,22 +34,11 @@ Question = Callable[[], pl.DataFrame]
 
 def make(folder: Path) -> None:
     """Download the year in both forms, of which what is there already stays."""
-    with tempfile.TemporaryDirectory() as name:
-        port = Path(name) / "port"
-        started = [*COMMAND, "emulator", "--port", "0", "--port-file", str(port)]
-        emulator = subprocess.Popen(started, stdout=subprocess.PIPE)
-        try:
-            if emulator.stdout is None or not emulator.stdout.readline():  # its first line comes once it listens
-                raise SystemExit("the emulator did not start")
-            url = f"http://127.0.0.1:{port.read_text().strip()}/v3"
-            for form in ("parquet", "csv"):
-                for root, dte in SCOPES:
-                    scope = ("--dataset", "greeks", "--root", root, "--max-dte", str(dte), "--format", form)
-                    where = ("--terminal", url, "--data-dir", str(folder / form))
-                    subprocess.run([*COMMAND, "download", *YEAR, *scope, *where, "--quiet"], check=True)
-        finally:
-            emulator.terminate()
-            emulator.wait()
+    with emulated() as url:
+        for form in ("parquet", "csv"):
+            for root, dte in SCOPES:
+                scope = ("--dataset", "greeks", "--root", root, "--max-dte", str(dte), "--format", form)
+                downloaded(url, folder / form, *YEAR, *scope)
 
 
 def questions(folder: Path) -> Mapping[str, Mapping[str, Question]]:

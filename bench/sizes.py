@@ -3,10 +3,8 @@
 Every value and every content hash must be equal, whatever the form; sizes are held against the v2 Terminal's own CSV.
 """
 
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +16,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from full_day import COMMAND, DATE, start_emulator
+from bench.command import DATE, downloaded, emulated
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.layout import CATALOG, unit_of
 from spxdata.model import Artifact
@@ -49,17 +47,10 @@ class Nowhere:
 
 def download(folder: Path, encoding: Encoding) -> int:
     """Download the day in one form, from a Terminal of its own; return the bytes that this one sent."""
-    folder.mkdir()
-    emulator, url = start_emulator(folder, "v2")
     settings = {"SPXDATA_STORAGE__FORMAT": encoding.format, "SPXDATA_STORAGE__NUMBERS": encoding.numbers}
-    command = [*COMMAND, "download", "--date", DATE, "--terminal", url, "--data-dir", str(folder), "--json"]
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **settings}, check=True)
-    finally:
-        emulator.terminate()
-        emulator.wait()
-    records = map(json.loads, done.stdout.splitlines())
-    return int(next(record["received"] for record in records if record["event"] == "run_finished"))
+    with emulated("--chain", "full", dialect="v2") as url:
+        cost = downloaded(url, folder, "--date", DATE, environ={**os.environ, **settings})
+    return int(cost.run["received"])
 
 
 def artifacts(folder: Path) -> list[Artifact]:

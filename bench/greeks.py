@@ -15,23 +15,19 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from tests.analysis import vendor
+from tests.analysis.truth import Random, exact, random_options
+from tests.analysis.vendor import Some, numbers
 
-from full_day import COMMAND, DATE, start_emulator
+from bench.command import COMMAND, DATE, downloaded, emulated
 from spxdata.analysis.black_scholes import DERIVATIVES, price
 from spxdata.analysis.greeks import COLUMNS, Conventions, greeks
 from spxdata.analysis.implied_vol import implied_volatility
 from spxdata.analysis.normal import Floats
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
-
-if TYPE_CHECKING:
-    from tests.analysis.truth import Random
-    from tests.analysis.vendor import Some
-
 CORES = 2
 #: Options timed at once, and how often: the best time counts, for the machine may be busy.
 TIMED, TIMES = 1_000_000, 9
@@ -54,10 +50,8 @@ def heading(*cells: str) -> None:
     row(*["---"] * len(cells))
 
 
-def truth(options: "Random") -> tuple[Floats, Floats, Floats]:
+def truth(options: Random) -> tuple[Floats, Floats, Floats]:
     """Return prices and vegas, rounded once, and the errors of our own prices."""
-    from tests.analysis.truth import exact
-
     prices, vegas = exact(options)
     ours = price(options.sigma, **options.terms).tolist()
     errors = [float(abs(found - right)) for found, right in zip(ours, prices, strict=True)]
@@ -66,8 +60,6 @@ def truth(options: "Random") -> tuple[Floats, Floats, Floats]:
 
 def accuracy(count: int) -> bool:
     """Print how far prices and volatilities are from the truth; return whether every volatility is within its limit."""
-    from tests.analysis.truth import random_options
-
     options = random_options(count, seed=2024, widest=WIDEST)
     with ProcessPoolExecutor(CORES, get_context("forkserver")) as pool:
         parts = list(pool.map(truth, [options.part(slice(at, at + PIECE)) for at in range(0, count, PIECE)]))
@@ -135,8 +127,6 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 def speed() -> None:
     """Print how many options a second are done."""
-    from tests.analysis.truth import random_options
-
     options = random_options(TIMED, seed=1, widest=2)
     prices = price(options.sigma, **options.terms)
     print(f"\n{TIMED:,} options in one batch, one thread, best of {TIMES}\n")
@@ -157,8 +147,6 @@ def speed() -> None:
 
 def agreement(reference: Path) -> None:
     """Print how well the vendor's rows are reproduced."""
-    from tests.analysis import vendor
-
     documented = [vendor.Some("SPY, first order", vendor.spy(reference), vendor.SPY_RATE), *vendor.examples(reference)]
     trade = vendor.Some("SPY, a trade", vendor.recorded(reference, "trade_greeks_all"), vendor.TRADE_RATE)
     print("\nOur own volatilities and the vendor's\n")
@@ -177,10 +165,8 @@ def agreement(reference: Path) -> None:
     unsolved(reference)
 
 
-def worst(of: Sequence["Some"], name: str, conventions: Conventions) -> tuple[int, str, str]:
+def worst(of: Sequence[Some], name: str, conventions: Conventions) -> tuple[int, str, str]:
     """Return how many rows have a greek, the difference that is worst by its size, and the vendor's number there."""
-    from tests.analysis.vendor import numbers
-
     theirs, ours = [], []
     for some in of:
         if name in some.rows[0]:
@@ -195,8 +181,6 @@ def worst(of: Sequence["Some"], name: str, conventions: Conventions) -> tuple[in
 
 def unsolved(reference: Path) -> None:
     """Print how the recorded rows without a volatility are reproduced."""
-    from tests.analysis import vendor
-
     rows = vendor.recorded(reference, "greeks_all")
     terms = vendor.terms_of(rows, vendor.UNSOLVED_RATE)
     found = greeks(**terms, price=vendor.price_used(rows), conventions="vendor", digits=4)
@@ -213,15 +197,8 @@ def audit(chain: str) -> bool:
     with tempfile.TemporaryDirectory(prefix="spxdata-audit-") as name:
         folder = Path(name)
         archive = ["--data-dir", str(folder / "data")]
-        emulator, url = start_emulator(folder, chain=chain)
-        try:
-            datasets = ["--dataset", "greeks", "--dataset", "interest_rate"]
-            subprocess.run(
-                [*COMMAND, "download", "--date", DATE, *datasets, "--terminal", url, *archive, "--quiet"], check=True
-            )
-        finally:
-            emulator.terminate()
-            emulator.wait()
+        with emulated("--chain", chain) as url:
+            downloaded(url, folder / "data", "--date", DATE, "--dataset", "greeks", "--dataset", "interest_rate")
         started = time.perf_counter()
         code = subprocess.run([*COMMAND, "audit-greeks", *archive], check=False).returncode
         print(f"\nIn {time.perf_counter() - started:.1f} s.")
