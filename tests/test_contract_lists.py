@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,13 +12,16 @@ import pytest
 from spxdata import Emulator
 from spxdata.catalog.sqlite import SqliteCatalog
 from spxdata.emulator import Fault
+from spxdata.errors import ServerFault
 from spxdata.events import AttemptFailed, AttemptStarted, ListsDiffer
 from spxdata.flags import Flag
 from spxdata.integrity.coverage import Wanted, coverage
 from spxdata.layout import CATALOG
-from spxdata.model import DayStatus, Scope, State, Verdict
+from spxdata.model import ContractList, DayStatus, Scope, State, Unit, Verdict
+from spxdata.plan import Request
 from spxdata.storage.local import LocalStorage
-from tests.test_downloader import TUESDAY, Archive
+from tests.faulty import FaultyTerminal, first
+from tests.test_downloader import TUESDAY, WEDNESDAY, Archive
 
 #: The small chain's expirations of that day, and how many contracts they have: 330 in all.
 EXPIRATIONS = {date(2024, 1, 16): 84, date(2024, 1, 17): 84, date(2024, 1, 18): 82, date(2024, 1, 19): 80}
@@ -216,3 +220,30 @@ def test_no_data_beside_a_list_is_asked_about_once_more(tmp_path: Path) -> None:
         mine.run()
     assert mine.terminal.asked.count(TUESDAY) == 3
     assert_whole(mine)
+
+
+class Forgetful(FaultyTerminal):
+    """A Terminal whose first two lists of a day lack one contract of the nearest expiration, and all of another."""
+
+    def contracts(self, root: str, trade_date: date, kind: str) -> ContractList:
+        """Return a list."""
+        whole = super().contracts(root, trade_date, kind)
+        if trade_date != TUESDAY or self.asked.count(TUESDAY) > 2:
+            return whole
+        one = min(contract for contract in whole.contracts if contract.expiration == TUESDAY)
+        kept = tuple(each for each in whole.contracts if each != one and each.expiration != PROVES)
+        return replace(whole, contracts=kept)
+
+
+def test_what_a_longer_list_brings_to_a_day_that_waits_for_its_turn_is_fetched_once(tmp_path: Path) -> None:
+    """Both ends of a range are planned first: when the turn of such a day comes, the unit has a job already."""
+    brought = Unit(TUESDAY, "SPXW", "greeks", "1m", PROVES)
+    with Emulator(chain="small", seed=1) as terminal:
+        mine = archive(tmp_path, terminal)
+        mine.terminal = Forgetful(mine.real(), first(1, lambda: ServerFault("500"), brought))
+        request = Request((TUESDAY, WEDNESDAY), "SPXW", ("quote", "greeks"), Scope(60))
+        with mine.opened(request, places=1) as run:
+            summary = run.run()
+    assert mine.fetched().count(brought) == 2  # once failed
+    assert {day.verdict for day in summary.days} == {Verdict.COMPLETE}
+    assert_whole(mine, ("quote", "greeks"))

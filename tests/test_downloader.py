@@ -5,6 +5,7 @@ import asyncio
 import dataclasses
 import gc
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -113,7 +114,7 @@ class Archive:
             return list(found.plans())
 
     @contextmanager
-    def opened(self, request: Request, emit: Emit = ignore, retries: int = 3) -> Iterator[Download]:
+    def opened(self, request: Request, emit: Emit = ignore, retries: int = 3, places: int = 3) -> Iterator[Download]:
         """Open the archive for a request."""
         edges = Edges(self.terminal, LocalStorage(self.folder), self.clock, emit, Encoding(), SortMemory())
         with closing(SqliteCatalog(self.folder / CATALOG)) as catalog:
@@ -121,7 +122,7 @@ class Archive:
                 request,
                 edges,
                 catalog,
-                widths=lambda _: 3,
+                widths=lambda _: places,
                 patience=Patience(retries, jitter=0),
                 chance=lambda: 0.0,
                 pacing=0.0,
@@ -551,6 +552,15 @@ def test_a_dry_run_holds_no_contract_list_of_a_day_it_has_planned(archive: Archi
     assert held.most == 1
     lists = [asked for asked in archive.terminal.asked if isinstance(asked, date)]
     assert len(lists) == 2 * len(held.dates)  # said twice, and not once more for the second dataset
+
+
+@pytest.mark.parametrize("scope", [Scope(60), Scope(60, (WEDNESDAY, date(2024, 1, 19)))], ids=["all", "some"])
+def test_each_list_is_asked_for_twice_whatever_is_asked_of_a_range(archive: Archive, scope: Scope) -> None:
+    """Said twice, and not again for another dataset, nor because an expiration was looked for on it before."""
+    dates = (TUESDAY, WEDNESDAY, date(2024, 1, 18))
+    archive.run(*dates, scope=scope, datasets=("quote", "greeks"))
+    lists = [asked for asked in archive.terminal.asked if isinstance(asked, date)]
+    assert Counter(lists) == dict.fromkeys(dates, 2)
 
 
 # --- short replies ----------------------------------------------------------------------------------------------------

@@ -135,6 +135,7 @@ class Planner:
         self._chance = chance
         self._flow = flow
         self._lists: dict[ListKey, ContractList | SpxDataError] = {}
+        self._planned: set[date] = set()
         self._relisted: set[ListKey] = set()
         self._known_expirations: dict[str, tuple[date, ...]] = {}
 
@@ -149,6 +150,7 @@ class Planner:
             Unreachable: No Terminal answers.
             OtherTerminal: Another Terminal uses the account.
         """
+        self._let_go(day.trade_date)
         whole = day.unit(None)
         if not is_published(day, self._edges.clock.now()):
             return self._settled(whole, State.NOT_PUBLISHED, "The vendor publishes it later.")
@@ -173,6 +175,13 @@ class Planner:
         plan = DayPlan(day, units, listed, scope, judged, fetched=fetched, superseded=superseded)
         plan.open = {unit for unit in units if self._is_due(unit, plan)}
         return plan
+
+    def _let_go(self, trade_date: date) -> None:
+        """Forget lists of other dates that were planned: a run may have thousands, and the catalog has them."""
+        self._lists = {
+            key: answer for key, answer in self._lists.items() if key[1] == trade_date or key[1] not in self._planned
+        }
+        self._planned.add(trade_date)
 
     def refuse_unlisted(self) -> None:
         """Refuse an expiration asked for that is none, before anything is recorded.
@@ -383,8 +392,6 @@ class Planner:
             return kept, None
         key = list_key(day)
         if key not in self._lists:
-            # those of other days are in the catalog by now, or will be asked for again: a run may have thousands
-            self._lists = {other: found for other, found in self._lists.items() if other[1] == day.trade_date}
             try:
                 self._lists[key] = self._contracts(day, kind)
             except (NoData, NotSubscribed) as error:

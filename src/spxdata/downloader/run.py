@@ -95,13 +95,15 @@ class _Queue:
     """The jobs of a run, day by day, nearest expiration first; a day is planned when its turn comes.
 
     Args:
-        begin: Plans a day.
+        jobs_of: Plans a day, and returns its jobs.
         days: Days in order.
         jobs: Jobs that go before them.
     """
 
-    def __init__(self, begin: Callable[[Day], DayPlan], days: Iterable[Day], jobs: Iterable[_Job] = ()) -> None:
-        self._begin = begin
+    def __init__(
+        self, jobs_of: Callable[[Day], Iterable[_Job]], days: Iterable[Day], jobs: Iterable[_Job] = ()
+    ) -> None:
+        self._jobs_of = jobs_of
         self._days = deque(days)
         self._jobs = deque(jobs)
 
@@ -112,7 +114,7 @@ class _Queue:
     def take(self) -> _Job | None:
         """Return the next job, None if there is none left."""
         while not self._jobs and self._days:
-            self._jobs.extend(map(_Job, self._begin(self._days.popleft()).due()))
+            self._jobs.extend(self._jobs_of(self._days.popleft()))
         return self._jobs.popleft() if self._jobs else None
 
 
@@ -196,7 +198,7 @@ class Download:
                     self._planner.refuse_unlisted()
                     self._catalog.queue_days(self._days(), self._request.scope, self._clock.now())
                     self._look_first(pool)
-                    self._drain(pool, _Queue(self._begin, self._days()))
+                    self._drain(pool, _Queue(self._jobs_of, self._days()))
                 except BaseException as error:
                     self._halt(error)
                     self._finish(started, error)
@@ -243,7 +245,7 @@ class Download:
             return
         plans = [self._begin(day) for trade_date in (dates[0], dates[-1]) for day in self._request.days(trade_date)]
         looks = [_Job(unit) for plan in plans if (unit := smallest(plan.due(), plan.listed))]
-        self._drain(pool, _Queue(self._begin, (), looks))
+        self._drain(pool, _Queue(self._jobs_of, (), looks))
         refused = [one for one in self._tally.ended if one.state is State.REFUSED]
         if looks and len(refused) == len(looks):
             raise NotSubscribed(f"Both ends of the range were refused: {refused[0].reason}")
@@ -270,6 +272,15 @@ class Download:
         else:
             self._record_plan(plan)
         return plan
+
+    def _jobs_of(self, day: Day) -> Iterator[_Job]:
+        """Plan a day, and yield a job for each unit that is due and has none: a longer contract list may have made one.
+
+        Two at once would write one file, and the second could outlive the day, whose contract list is let go.
+        """
+        units = self._begin(day).due()
+        busy = {job.unit for _, _, job in self._waiting} | {job.unit for job in self._running.values()}
+        return (_Job(unit) for unit in units if unit not in busy)
 
     def _require_space(self, plan: DayPlan) -> None:
         """Refuse a day for which there is clearly too little space: a full disk would show in the midst of it only."""

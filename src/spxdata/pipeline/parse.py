@@ -252,7 +252,7 @@ def _read(
     if raw.height != lines:
         raise MalformedReply(f"{lines:,} lines became {raw.height:,} rows.", evidence=evidence)
     _refuse_gaps(raw, evidence)
-    different = {c.name: raw[c.name].unique().sort() for c in columns if c.form in _REPEATING}
+    different = {c.name: _different(raw[c.name]) for c in columns if c.form in _REPEATING}
     _refuse_other_moments(raw, different, columns, evidence)
     try:
         frame = _canonical(raw, different, dataset, sent, {})
@@ -298,19 +298,25 @@ def _converted(
 
     Args:
         raw: What was read.
-        different: The different cells of columns that repeat, in order.
+        different: The different cells of columns that repeat.
         column: Which one.
         canonical: How its cells become canonical, maybe together with those of other columns.
     """
     beside = [name for name in canonical.meta.root_names() if name != column.name]
-    if column.name not in different or any(len(different[name]) != 1 for name in beside):
+    cells, mine = raw[column.name], different.get(column.name, raw[column.name])
+    if len(mine) * 2 > len(cells) or any(len(different[name]) != 1 for name in beside):
         return raw.select(canonical).to_series()
-    cells, mine = raw[column.name], different[column.name]
     same = (different[name].new_from_index(0, len(mine)) for name in beside)
     read = pl.DataFrame([mine, *same]).select(canonical).to_series()
     if len(read) == 1:
         return read.new_from_index(0, len(cells))
     return read.gather(_places(cells, mine))
+
+
+def _different(cells: pl.Series) -> pl.Series:
+    """Return the different cells of a column, numbers in order, for `_places` looks for them by halves."""
+    found = cells.unique()
+    return found if cells.dtype == pl.String else found.sort()
 
 
 def _places(cells: pl.Series, different: pl.Series) -> pl.Series:
