@@ -2,7 +2,7 @@
 
 `python -m bench.memory` takes greeks of 50 and 500 MB, one and four at once; `--dataset trade --mb 4000` takes some
 minutes, and as many bytes of temporary files; `--days 22 --mb 35 --expirations 40 --concurrency 4`, a month of whole
-chains, takes ten minutes and ten gigabytes. The Terminal is a server of this module's own, in a process of its own:
+chains, takes three minutes. The Terminal is a server of this module's own, in a process of its own:
 it makes replies as long as they are wanted while it sends them, contract by contract, as fast as they are taken. Greeks
 become longer by contracts, trades by trades.
 """
